@@ -1,0 +1,7 @@
+//! What touches the outside: Git, runtimes, time, and the loop that carries plans out.
+
+pub mod clock;
+pub mod controller;
+pub mod engine;
+pub mod runtime;
+pub mod source;

@@ -1,0 +1,1 @@
+//! Git: opening, watching, fetching, verifying, and reading exactly what changed.

@@ -1,0 +1,6 @@
+//! What follows from what was declared and what was seen: plans, sync, health, holds, costs.
+//!
+//! Functions of their arguments: no I/O, no clock, no randomness but a seed. That is why they can be simulated.
+
+pub mod reconcile;
+pub mod view;

@@ -1,0 +1,65 @@
+//! What a runtime reports of itself, in words every adapter shares. What it cannot tell is absent, never guessed.
+
+use serde::{Deserialize, Serialize};
+
+use crate::core::Timestamp;
+
+/// One consistent answer of a runtime.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct RuntimeView {
+    /// Whether the serving path works; a note when it only half does.
+    pub degraded: Option<String>,
+    pub version: Option<String>,
+    /// Every model the runtime knows, by its own name, sorted.
+    pub models: Vec<ModelView>,
+    /// Requests being worked on.
+    pub in_flight: Option<u32>,
+    /// Requests waiting.
+    pub queued: Option<u32>,
+}
+
+/// A model as a runtime reports it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ModelView {
+    /// The runtime's own name for it.
+    pub name: String,
+    pub state: ModelState,
+    /// GPU memory it takes, where the runtime tells.
+    pub vram_gb: Option<f64>,
+    pub context_tokens: Option<u32>,
+    /// When the runtime will unload it by itself.
+    pub expires_at: Option<Timestamp>,
+}
+
+/// Whether a model is loaded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ModelState {
+    Loaded,
+    Loading,
+    Unloading,
+    Unloaded,
+    Unknown,
+}
+
+impl ModelState {
+    /// The word of the JSON contract.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Loaded => "loaded",
+            Self::Loading => "loading",
+            Self::Unloading => "unloading",
+            Self::Unloaded => "unloaded",
+            Self::Unknown => "unknown",
+        }
+    }
+}
+
+impl RuntimeView {
+    /// The model that the runtime calls `name`.
+    #[must_use]
+    pub fn model(&self, name: &str) -> Option<&ModelView> {
+        self.models.iter().find(|model| model.name == name)
+    }
+}

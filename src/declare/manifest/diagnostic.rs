@@ -1,0 +1,45 @@
+//! Diagnostics as values: a stable code, a place, what was expected, and what to do. Rendering is `tell`'s job.
+
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use crate::core::ObjectKey;
+
+/// How bad it is. An error quarantines its object; a warning changes nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Severity {
+    Error,
+    Warning,
+}
+
+/// A stretch of a file. Lines and columns count from 1, columns in characters; `start..end` are byte offsets.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct SourceSpan {
+    pub line: u32,
+    pub column: u32,
+    pub start: usize,
+    pub end: usize,
+}
+
+/// One problem, complete enough to be understood without opening the file.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Diagnostic {
+    /// Stable code such as `ARC201`; `arcology explain ARC201` prints its page.
+    pub code: Arc<str>,
+    pub severity: Severity,
+    /// What is wrong, one lower-case sentence without a full stop.
+    pub message: String,
+    /// Path in the repository, with forward slashes.
+    pub path: Arc<str>,
+    pub span: SourceSpan,
+    /// The text of the line that `span` starts in, without its line end; empty when the file is not text.
+    pub source_line: String,
+    /// What the caret says: what stands there or what was expected.
+    pub label: Option<String>,
+    /// What to do next: the nearest right name, the allowed values, the command.
+    pub help: Option<String>,
+    /// Whose last good version stays in force, when that could be read.
+    pub object: Option<ObjectKey>,
+}

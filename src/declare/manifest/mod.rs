@@ -1,0 +1,14 @@
+//! From the bytes of a manifest file to typed documents and diagnostics.
+//!
+//! Flow: [`parse::file`] splits a file into documents, reads each header, then the kind's spec; a problem costs only
+//! the document that has it. What a document refers to is checked later, by [`crate::declare::world`].
+
+pub mod diagnostic;
+pub mod document;
+pub mod kind;
+
+pub use diagnostic::{Diagnostic, Severity};
+pub use document::{Broken, Document, ParsedFile, Place, Spec};
+
+/// The only `apiVersion` this version of the program reads.
+pub const API_VERSION: &str = "arcology/v1alpha1";

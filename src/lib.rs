@@ -1,0 +1,17 @@
+//! Arcology: GitOps for the AI runtimes on your own machines.
+//!
+//! A guided tour of the house, from the bottom up. A wing uses only wings below it; `tests/it/architecture.rs` checks.
+//!
+//! - [`core`]: words every wing uses: names, digests, times, observed values.
+//! - [`declare`]: what people declare: manifests, diagnostics, the world they add up to. Pure.
+//! - [`decide`]: what follows from it: plans, sync, health, holds, costs. Pure.
+//! - [`remember`]: what must survive a restart: the SQLite store and the artifact vault.
+//! - [`act`]: what touches the outside: Git, runtimes, the queue of reconciliations, the engine that carries plans out.
+//! - [`tell`]: what people and scripts see: command line, control socket, page, JSON API.
+
+pub mod act;
+pub mod core;
+pub mod decide;
+pub mod declare;
+pub mod remember;
+pub mod tell;
