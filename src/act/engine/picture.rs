@@ -9,6 +9,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use crate::core::{Name, ObjectKey, Observed, Revision, Timestamp};
+use crate::decide::reconcile::ObjectStatus;
 use crate::decide::view::RuntimeView;
 use crate::declare::world::World;
 
@@ -25,6 +26,14 @@ pub struct Picture {
     pub histories: BTreeMap<ObjectKey, ObjectHistory>,
     /// Why the store cannot be written, when it cannot.
     pub store_problem: Option<String>,
+}
+
+impl Picture {
+    /// The status of every object at `now`, sorted by kind and name.
+    #[must_use]
+    pub fn statuses(&self, _now: Timestamp) -> Vec<ObjectStatus> {
+        Vec::new()
+    }
 }
 
 /// Where desired state comes from, and whether that works.

@@ -3,9 +3,11 @@
 //! Flow: [`parse::file`] splits a file into documents, reads each header, then the kind's spec; a problem costs only
 //! the document that has it. What a document refers to is checked later, by [`crate::declare::world`].
 
+pub mod code;
 pub mod diagnostic;
 pub mod document;
 pub mod kind;
+pub mod locate;
 
 pub use diagnostic::{Diagnostic, Severity};
 pub use document::{Broken, Document, ParsedFile, Place, Spec};
