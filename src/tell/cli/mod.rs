@@ -1,1 +1,5 @@
 //! The command line: one file a verb, all output through one place.
+
+pub mod failure;
+pub mod table;
+pub mod ui;
