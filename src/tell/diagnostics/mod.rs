@@ -8,7 +8,7 @@ pub mod sarif;
 pub mod text;
 
 #[cfg(test)]
-mod samples;
+pub mod samples;
 
 use std::collections::BTreeSet;
 
