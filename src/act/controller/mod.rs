@@ -42,6 +42,8 @@ mod outcome;
 mod queue;
 mod reason;
 mod runner;
+#[cfg(test)]
+mod scripts;
 mod snapshot;
 #[cfg(test)]
 mod tests;
