@@ -2,4 +2,6 @@
 
 pub mod cli;
 pub mod control;
+pub mod diagnostics;
+pub mod terminal;
 pub mod web;

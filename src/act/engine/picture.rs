@@ -9,9 +9,9 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use crate::core::{Name, ObjectKey, Observed, Revision, Timestamp};
-use crate::decide::reconcile::ObjectStatus;
+use crate::decide::reconcile::{Holding, Inputs, LoadTimes, ObjectHistory, ObjectStatus, TaskFact, plan};
 use crate::decide::view::RuntimeView;
-use crate::declare::world::World;
+use crate::declare::world::{Object, World};
 
 /// All that surfaces may show, apart from what the store holds.
 #[derive(Clone, Debug, Default)]
@@ -22,17 +22,39 @@ pub struct Picture {
     pub world: Arc<World>,
     pub source: SourcePicture,
     pub runtimes: BTreeMap<Name, RuntimePicture>,
+    /// What each runtime was last seen to be: the same values as in `runtimes`, in the planner's shape.
+    pub views: Arc<BTreeMap<Name, Observed<RuntimeView>>>,
     /// Since when each object has had its sync word, and what was done about it lately.
-    pub histories: BTreeMap<ObjectKey, ObjectHistory>,
+    pub histories: Arc<BTreeMap<ObjectKey, ObjectHistory>>,
+    pub inventory: Arc<BTreeMap<ObjectKey, Vec<Holding>>>,
+    /// The last version of objects that are gone from Git but still hold something.
+    pub removed: Arc<BTreeMap<ObjectKey, Arc<Object>>>,
+    pub tasks: Arc<BTreeMap<String, TaskFact>>,
+    pub load_times: Arc<BTreeMap<(Name, String), LoadTimes>>,
     /// Why the store cannot be written, when it cannot.
     pub store_problem: Option<String>,
 }
 
 impl Picture {
+    /// What the planner rests on, at `now`.
+    #[must_use]
+    pub fn inputs(&self, now: Timestamp) -> Inputs<'_> {
+        Inputs {
+            world: &self.world,
+            runtimes: &self.views,
+            inventory: &self.inventory,
+            removed: &self.removed,
+            tasks: &self.tasks,
+            histories: &self.histories,
+            load_times: &self.load_times,
+            now,
+        }
+    }
+
     /// The status of every object at `now`, sorted by kind and name.
     #[must_use]
-    pub fn statuses(&self, _now: Timestamp) -> Vec<ObjectStatus> {
-        Vec::new()
+    pub fn statuses(&self, now: Timestamp) -> Vec<ObjectStatus> {
+        plan(&self.inputs(now)).statuses
     }
 }
 
@@ -81,34 +103,4 @@ pub enum Link {
     Connected,
     Reconnecting,
     Down,
-}
-
-/// What was noted of an object over time.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub struct ObjectHistory {
-    /// The sync word and since when it has been so.
-    pub sync: String,
-    pub since: Option<Timestamp>,
-    /// Corrections of drift: when, and what had been seen. The newest last; only as many as the loop rule needs.
-    pub corrections: Vec<Correction>,
-    /// The newest failure of an action for this object, cleared by success.
-    pub failure: Option<Failure>,
-}
-
-/// A drift that was corrected.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Correction {
-    pub at: Timestamp,
-    /// What had been seen, such as `models[textrank].state: unloaded`.
-    pub saw: String,
-}
-
-/// An action that failed.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Failure {
-    pub at: Timestamp,
-    pub message: String,
-    /// When the next try is due; none while one is under way.
-    pub retry_at: Option<Timestamp>,
-    pub attempts: u32,
 }

@@ -14,6 +14,23 @@ pub struct Plan {
     pub intents: Vec<Intent>,
 }
 
+/// The part of a plan that is about one object.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ObjectPlan {
+    pub status: ObjectStatus,
+    pub intents: Vec<Intent>,
+    pub bookkeeping: Vec<Bookkeeping>,
+}
+
+/// A change of the inventory that needs nothing done to the world.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Bookkeeping {
+    /// What the object asks for was there already: it answers for it from now on.
+    Adopt(Target),
+    /// The object no longer asks for it, and there is nothing to undo.
+    Release(Target),
+}
+
 /// One thing to be done to the world.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Intent {
@@ -28,8 +45,9 @@ pub struct Intent {
     /// The commit that asks for it.
     pub commit: Option<Commit>,
     pub cost: Cost,
-    /// True when it answers a drift rather than a change of the manifest; such ones are counted against a loop.
-    pub corrects_drift: bool,
+    /// What was seen, when this answers a drift rather than a change of the manifest; such ones are counted against a
+    /// loop.
+    pub corrects: Option<String>,
 }
 
 /// What can be done.
@@ -42,6 +60,15 @@ pub enum Verb {
     Enqueue,
     /// Take a task whose manifest is gone out of the queue.
     Cancel,
+}
+
+impl std::fmt::Display for Target {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Model { runtime, served_as, .. } => write!(f, "{served_as} on {runtime}"),
+            Self::Task { id } => f.write_str(id),
+        }
+    }
 }
 
 impl Verb {

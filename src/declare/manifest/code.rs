@@ -10,3 +10,102 @@ pub struct Code {
     pub title: &'static str,
     pub page: &'static str,
 }
+
+/// Defines the constants and the table from one list, so that neither can miss what the other has.
+macro_rules! codes {
+    ($($(#[$doc:meta])* $name:ident = $code:literal, $title:literal;)*) => {
+        $($(#[$doc])* pub const $name: &str = $code;)*
+        /// Every code of this wing, by number.
+        pub const CODES: &[Code] = &[
+            $(Code {
+                code: $code,
+                title: $title,
+                page: include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/errors/", $code, ".md")),
+            },)*
+        ];
+    };
+}
+
+codes! {
+    /// The file is larger than is read.
+    FILE_TOO_LARGE = "ARC101", "file too large";
+    /// The file is not UTF-8 text.
+    NOT_UTF8 = "ARC102", "not UTF-8";
+    /// The file holds characters that text does not have.
+    NOT_TEXT = "ARC103", "not text";
+    /// The file holds more documents than are read.
+    TOO_MANY_DOCUMENTS = "ARC104", "too many documents";
+    /// The text is not YAML.
+    SYNTAX = "ARC105", "syntax error";
+    /// Nested more deeply than is read.
+    TOO_DEEP = "ARC106", "nested too deep";
+    /// More values in a document than are read.
+    TOO_MANY_VALUES = "ARC107", "too many values";
+    /// Anchors, aliases, merge keys and tags are not read.
+    ANCHOR = "ARC108", "anchor, alias or tag";
+    /// A key stands twice in a mapping.
+    DUPLICATE_KEY = "ARC109", "duplicate key";
+    /// The path is a symbolic link that is not followed.
+    SYMLINK = "ARC110", "symbolic link not followed";
+    /// The path is a submodule, whose files are another repository's.
+    SUBMODULE = "ARC111", "submodule not read";
+    /// The file could not be read.
+    UNREADABLE = "ARC112", "file not readable";
+    /// More problems than are listed.
+    MORE_PROBLEMS = "ARC113", "more problems than are listed";
+
+    /// A field that this kind does not have.
+    UNKNOWN_FIELD = "ARC201", "unknown field";
+    /// A field that is needed is missing.
+    MISSING_FIELD = "ARC202", "missing field";
+    /// The value is of another type than the field.
+    WRONG_TYPE = "ARC203", "wrong type";
+    /// The value is none of those that the field allows.
+    NOT_ALLOWED = "ARC204", "value not allowed";
+    /// The number is too small, too large, or none.
+    OUT_OF_RANGE = "ARC205", "number out of range";
+    /// The text is no name.
+    BAD_NAME = "ARC206", "not a name";
+    /// The text is no length of time.
+    BAD_SPAN = "ARC207", "not a length of time";
+    /// The text is no moment in time.
+    BAD_TIME = "ARC208", "not a moment in time";
+    /// The text is not of the form that the field wants.
+    BAD_FORM = "ARC209", "not of the expected form";
+    /// The `apiVersion` is not one that this program reads.
+    API_VERSION = "ARC210", "unknown apiVersion";
+    /// The `kind` is not one that this program knows.
+    UNKNOWN_KIND = "ARC211", "unknown kind";
+    /// The document could not be decoded for another reason.
+    UNDECODABLE = "ARC212", "not decodable";
+    /// The document is not a mapping.
+    NOT_A_MAPPING = "ARC213", "not a manifest";
+    /// The endpoint is missing, out of place, or no plain HTTP address.
+    ENDPOINT = "ARC220", "endpoint";
+    /// There is no such capability.
+    UNKNOWN_CAPABILITY = "ARC221", "unknown capability";
+    /// There is no such metric.
+    UNKNOWN_METRIC = "ARC222", "unknown metric";
+    /// Not exactly one of several fields is set.
+    EXACTLY_ONE = "ARC223", "exactly one field";
+    /// The same thing stands twice in a list.
+    TWICE = "ARC224", "listed twice";
+    /// The text is no SHA-256.
+    BAD_SHA256 = "ARC225", "not a SHA-256";
+    /// An annotation under `arcology/` that means nothing, or has a value that means nothing.
+    ANNOTATION = "ARC226", "annotation";
+    /// Something that looks like a secret stands in a manifest.
+    SECRET = "ARC227", "looks like a secret";
+    /// A list that must not be empty is.
+    EMPTY = "ARC228", "must not be empty";
+    /// A path that is absolute or leads upwards.
+    BAD_PATH = "ARC229", "path outside the repository";
+    /// An option that the adapter does not have, or with a value it does not take.
+    ADAPTER_OPTION = "ARC230", "adapter option";
+}
+
+/// The code written `ARC201`, in any case.
+#[must_use]
+pub fn find(code: &str) -> Option<&'static Code> {
+    CODES.iter().find(|known| known.code.eq_ignore_ascii_case(code))
+}

@@ -3,11 +3,23 @@
 //! Flow: [`parse::file`] splits a file into documents, reads each header, then the kind's spec; a problem costs only
 //! the document that has it. What a document refers to is checked later, by [`crate::declare::world`].
 
+mod canonical;
 pub mod code;
+mod diagnose;
 pub mod diagnostic;
 pub mod document;
+mod envelope;
+mod header;
 pub mod kind;
+pub mod limit;
 pub mod locate;
+pub mod parse;
+pub mod path;
+mod secret;
+mod source;
+mod split;
+mod tree;
+mod yaml;
 
 pub use diagnostic::{Diagnostic, Severity};
 pub use document::{Broken, Document, ParsedFile, Place, Spec};

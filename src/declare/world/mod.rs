@@ -3,8 +3,17 @@
 //! A revision's files and what was in force before go in; the new world, every diagnostic and the changes come out
 //! (`assemble`). Broken objects keep their last good version; nothing here decides what to do about a difference.
 
+pub mod assemble;
+pub mod candidate;
+pub mod code;
 pub mod object;
 pub mod policy;
+mod presence;
+pub mod problem;
+mod prune;
+pub mod reference;
+pub mod rule;
+mod settle;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -12,6 +21,7 @@ use std::sync::Arc;
 use crate::core::{Kind, Name, ObjectKey, Revision};
 
 use super::manifest::{Broken, Diagnostic, Spec};
+pub use assemble::{Assembly, Changes, Inputs, assemble, check};
 pub use object::{Object, Standing};
 
 /// The desired state in force.

@@ -64,26 +64,40 @@ impl World {
     /// those that name hosts the one with the fewest is. Ties are found at validation.
     #[must_use]
     pub fn policy_for(&self, host: &Name) -> EffectivePolicy {
-        self.merge(|spec| spec.selector.as_ref().is_none_or(|selector| selector.hosts.contains(host)))
+        let named = self.policies().map(|(object, spec)| (&object.document.key.name, spec));
+        for_host(named, host)
     }
 
     /// The rules that belong to no host, such as the prune budget: the policies for every host.
     #[must_use]
     pub fn policy_for_all(&self) -> EffectivePolicy {
-        self.merge(|spec| spec.selector.is_none())
+        for_all(self.policies().map(|(object, spec)| (&object.document.key.name, spec)))
     }
+}
 
-    fn merge(&self, selects: impl Fn(&PolicySpec) -> bool) -> EffectivePolicy {
-        let mut policies: Vec<_> = self.policies().filter(|(_, spec)| selects(spec)).collect();
-        // The least specific first, so that a more specific one overwrites it; the name settles what validation forbids.
-        policies.sort_by_key(|(object, spec)| (std::cmp::Reverse(breadth(spec)), object.document.key.name.clone()));
-        let mut merged = EffectivePolicy::default();
-        for (object, spec) in policies {
-            merged.overlay(spec);
-            merged.sources.insert(0, object.document.key.name.clone());
-        }
-        merged
+/// A policy and its name.
+pub type Named<'a> = (&'a Name, &'a PolicySpec);
+
+/// What `policies` add up to for a host.
+pub fn for_host<'a>(policies: impl Iterator<Item = Named<'a>>, host: &Name) -> EffectivePolicy {
+    merge(policies.filter(|(_, spec)| spec.selector.as_ref().is_none_or(|selector| selector.hosts.contains(host))))
+}
+
+/// What those of `policies` that are for every host add up to.
+pub fn for_all<'a>(policies: impl Iterator<Item = Named<'a>>) -> EffectivePolicy {
+    merge(policies.filter(|(_, spec)| spec.selector.is_none()))
+}
+
+fn merge<'a>(policies: impl Iterator<Item = Named<'a>>) -> EffectivePolicy {
+    let mut policies: Vec<_> = policies.collect();
+    // The least specific first, so that a more specific one overwrites it; the name settles what validation forbids.
+    policies.sort_by_key(|(name, spec)| (std::cmp::Reverse(breadth(spec)), *name));
+    let mut merged = EffectivePolicy::default();
+    for (name, spec) in policies {
+        merged.overlay(spec);
+        merged.sources.insert(0, name.clone());
     }
+    merged
 }
 
 /// How many hosts a policy is for; the fewer, the more specific.

@@ -1,3 +1,46 @@
 //! The store: SQLite in WAL mode, one writer with group commit, many readers, typed rows.
+//!
+//! | file | owns |
+//! | --- | --- |
+//! | [`row`] | the rows as the rest of the program sees them |
+//! | `handle` | [`Store`]: open, close, health |
+//! | `writer`, `reader` | the one thread that writes; the few connections that read |
+//! | `place`, `migrate`, `backup` | the directory and its lock; the schema; online copies |
+//! | `revision`, `inventory`, `journal`, `audit`, `history` | what reconciling needs to remember |
+//! | `task`, `task_life`, `task_list`, `artifact` | work and what came of it |
+//! | `error`, `page`, `sql` | what goes wrong; pages and cursors; columns |
+//!
+//! Only this room names rusqlite.
 
+mod artifact;
+mod audit;
+mod backup;
+mod error;
+mod handle;
+mod history;
+mod inventory;
+mod journal;
+mod migrate;
+mod page;
+mod place;
+mod reader;
+mod revision;
 pub mod row;
+mod sql;
+mod task;
+mod task_life;
+mod task_list;
+#[cfg(test)]
+mod testing;
+mod writer;
+
+pub use artifact::ArtifactFilter;
+pub use audit::{AuditEntry, AuditFilter};
+pub use error::Error;
+pub use handle::Store;
+pub use journal::{Effects, NewIntent};
+pub use page::{Listing, PAGE_ITEMS, PAGE_ITEMS_MAX, Page};
+pub use place::{DATABASE_FILE, LOCK_FILE};
+pub use task::TaskAdded;
+pub use task_life::TaskOutcome;
+pub use task_list::TaskFilter;

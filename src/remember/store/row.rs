@@ -94,7 +94,7 @@ pub struct AuditRow {
 }
 
 /// Where a task stands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum TaskState {
     Queued,
@@ -106,6 +106,9 @@ pub enum TaskState {
 }
 
 impl TaskState {
+    /// Every state, in the order of a task's life.
+    pub const ALL: [Self; 6] = [Self::Queued, Self::Blocked, Self::Running, Self::Done, Self::Error, Self::Cancelled];
+
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -146,6 +149,7 @@ pub struct TaskRow {
     /// The policies in force when it started, the most specific first.
     pub policy: Vec<Name>,
     pub created_at: Timestamp,
+    /// When its newest attempt began; none while it waits for the first or the next one.
     pub started_at: Option<Timestamp>,
     pub finished_at: Option<Timestamp>,
 }

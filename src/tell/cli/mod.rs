@@ -1,1 +1,6 @@
 //! The command line: one file a verb, all output through one place.
+
+pub mod failure;
+pub mod plan;
+pub mod table;
+pub mod ui;

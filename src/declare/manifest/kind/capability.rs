@@ -3,6 +3,8 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::runtime::{AdapterKind, RuntimeSpec};
+
 /// What flows along an edge of a blueprint.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
@@ -63,6 +65,26 @@ pub const ALL: &[Capability] = &[
     capability("video.gen", &[DataType::Text, DataType::Image], DataType::Video),
 ];
 
+/// What the built-in runtime can do; it has all of it when its manifest names nothing.
+pub const BUILTIN: &[&str] = &["doc.extract", "text.stats", "text.summarize"];
+
+/// What a runtime offers: what its manifest names, or all that the built-in runtime can do when that names nothing.
+pub fn offered_by(runtime: &RuntimeSpec) -> impl Iterator<Item = &str> {
+    let builtin: &[&str] = match runtime.adapter {
+        AdapterKind::Builtin if runtime.capabilities.is_empty() => BUILTIN,
+        _ => &[],
+    };
+    runtime.capabilities.iter().map(String::as_str).chain(builtin.iter().copied())
+}
+
+impl Capability {
+    /// Whether it can work on such data. One that takes any file takes everything.
+    #[must_use]
+    pub fn takes(&self, data: DataType) -> bool {
+        self.accepts.contains(&data) || self.accepts.contains(&DataType::File)
+    }
+}
+
 /// The capability called `name`.
 #[must_use]
 pub fn find(name: &str) -> Option<&'static Capability> {
@@ -74,5 +96,10 @@ mod tests {
     #[test]
     fn capabilities_are_sorted_and_unique_so_that_lists_of_them_read_well() {
         assert!(super::ALL.windows(2).all(|pair| pair[0].name < pair[1].name));
+    }
+
+    #[test]
+    fn the_built_in_runtime_offers_only_capabilities_that_exist() {
+        assert!(super::BUILTIN.iter().all(|name| super::find(name).is_some()));
     }
 }

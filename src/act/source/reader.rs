@@ -1,0 +1,116 @@
+//! From the bytes of files to parsed files: on all cores when there are many, and with a panic costing one file.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::thread;
+
+use serde::Deserializer as _;
+use serde::de::{IgnoredAny, MapAccess, SeqAccess, Visitor};
+
+use crate::declare::manifest::ParsedFile;
+
+use super::options::{MANIFEST_BYTES_MAX, Parser};
+use super::{Error, place};
+
+/// Files that are in memory at once.
+const BATCH: usize = 512;
+/// Threads that parse; more files than this for each of them make starting one worth it.
+const THREADS_MAX: usize = 8;
+const FILES_PER_THREAD_MIN: usize = 32;
+
+/// What a file holds, or that it is too large to be read.
+#[derive(Debug)]
+pub(super) enum Content {
+    Bytes(Vec<u8>),
+    TooLarge(u64),
+}
+
+/// Parses every file, in order; `None` for what turns out to be data and no manifest.
+///
+/// # Errors
+/// The first error of `files`.
+pub(super) fn parse_all(
+    parser: &Parser,
+    files: impl Iterator<Item = Result<(Arc<str>, Content), Error>>,
+) -> Result<Vec<Option<ParsedFile>>, Error> {
+    let mut files = files.peekable();
+    let mut parsed = Vec::new();
+    while files.peek().is_some() {
+        let batch = files.by_ref().take(BATCH).collect::<Result<Vec<_>, _>>()?;
+        let cores = thread::available_parallelism().map_or(1, usize::from).min(THREADS_MAX);
+        let share = batch.len().div_ceil(cores).max(FILES_PER_THREAD_MIN);
+        let parse = |share: &[(Arc<str>, Content)]| -> Vec<_> {
+            share.iter().map(|(path, content)| parse_one(parser, path, content)).collect()
+        };
+        if batch.len() <= share {
+            parsed.extend(parse(&batch));
+            continue;
+        }
+        thread::scope(|scope| {
+            let workers: Vec<_> = batch.chunks(share).map(|share| scope.spawn(move || parse(share))).collect();
+            for worker in workers {
+                parsed.extend(worker.join().expect("a panic of the parser is caught in `parse_one`"));
+            }
+        });
+    }
+    Ok(parsed)
+}
+
+fn parse_one(parser: &Parser, path: &str, content: &Content) -> Option<ParsedFile> {
+    let bytes = match content {
+        Content::TooLarge(bytes) => return Some((parser.too_large)(path, *bytes)),
+        Content::Bytes(bytes) => bytes,
+    };
+    if place::may_be_data(path) && is_data(bytes) {
+        return None;
+    }
+    if bytes.len() as u64 > MANIFEST_BYTES_MAX {
+        return Some((parser.too_large)(path, bytes.len() as u64));
+    }
+    let file = catch_unwind(AssertUnwindSafe(|| (parser.file)(path, bytes)));
+    Some(file.unwrap_or_else(|_| (parser.unreadable)(path, "the parser failed on it; this is a bug worth reporting")))
+}
+
+/// Whether JSON is golden-set cases and no manifest: its top level is no object, or an object with neither `apiVersion`
+/// nor `kind`. What is no valid JSON counts as a manifest, so that the mistake is reported.
+fn is_data(bytes: &[u8]) -> bool {
+    serde_json::Deserializer::from_slice(bytes).deserialize_any(IsData).unwrap_or(false)
+}
+
+struct IsData;
+
+impl<'de> Visitor<'de> for IsData {
+    type Value = bool;
+
+    fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("a list or an object")
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<bool, A::Error> {
+        while seq.next_element::<IgnoredAny>()?.is_some() {}
+        Ok(true)
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<bool, A::Error> {
+        let mut data = true;
+        while let Some((key, IgnoredAny)) = map.next_entry::<String, _>()? {
+            data &= key != "apiVersion" && key != "kind";
+        }
+        Ok(data)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn cases_in_json_are_told_from_manifests_by_their_top_level() {
+        for data in [r#"[{"id": "a"}]"#, "[]", r#"{"cases": [{"kind": "x"}]}"#] {
+            assert!(is_data(data.as_bytes()), "{data}");
+        }
+        for manifest in [r#"{"apiVersion": "arcology/v1alpha1"}"#, r#"{"kind": "GoldenSet"}"#, "{", "", "[1,", "3"] {
+            assert!(!is_data(manifest.as_bytes()), "{manifest}");
+        }
+    }
+}

@@ -1,0 +1,78 @@
+//! All that a plan rests on. Everything is handed in; nothing is looked up.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use crate::core::{Name, ObjectKey, Observed, Timestamp};
+use crate::decide::view::RuntimeView;
+use crate::declare::world::{Object, World};
+
+use super::history::ObjectHistory;
+use super::plan::Target;
+
+/// All that a plan rests on.
+#[derive(Clone, Copy)]
+pub struct Inputs<'a> {
+    pub world: &'a World,
+    /// What each runtime was last seen to be.
+    pub runtimes: &'a BTreeMap<Name, Observed<RuntimeView>>,
+    /// What each object made in the world.
+    pub inventory: &'a BTreeMap<ObjectKey, Vec<Holding>>,
+    /// The last version of objects that are gone from Git but still hold something.
+    pub removed: &'a BTreeMap<ObjectKey, Arc<Object>>,
+    /// The tasks that committed Tasks became, by id.
+    pub tasks: &'a BTreeMap<String, TaskFact>,
+    pub histories: &'a BTreeMap<ObjectKey, ObjectHistory>,
+    pub load_times: &'a BTreeMap<(Name, String), LoadTimes>,
+    pub now: Timestamp,
+}
+
+/// Something that an object made in the world.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Holding {
+    pub target: Target,
+    pub since: Timestamp,
+    /// When its deletion was asked for, and until when it should be done.
+    pub deleting_since: Option<Timestamp>,
+    pub deadline: Option<Timestamp>,
+}
+
+/// What is known of a task that a committed Task became.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TaskFact {
+    pub phase: TaskPhase,
+    /// Why it waits or failed, one sentence.
+    pub message: Option<String>,
+    pub at: Timestamp,
+}
+
+/// Where a task stands, as far as a plan cares.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TaskPhase {
+    Waiting,
+    Running,
+    Done,
+    Failed,
+    Cancelled,
+}
+
+/// How long earlier loads of a model on a runtime took.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct LoadTimes {
+    pub median_ms: u64,
+    pub samples: u32,
+}
+
+impl<'a> Inputs<'a> {
+    /// What an object made in the world.
+    #[must_use]
+    pub fn holdings(&self, key: &ObjectKey) -> &'a [Holding] {
+        self.inventory.get(key).map_or(&[], Vec::as_slice)
+    }
+
+    /// What a runtime reports, while that is fresh.
+    #[must_use]
+    pub fn fresh_view(&self, runtime: &Name) -> Option<&'a RuntimeView> {
+        self.runtimes.get(runtime)?.fresh(self.now)
+    }
+}

@@ -1,0 +1,119 @@
+//! From a finding in a document's text to a diagnostic of the file: lines shifted, the source line cut and cleaned.
+//!
+//! Byte offsets of a diagnostic count within the document's own text (within the file for problems of a whole file);
+//! lines and columns count within the file.
+
+use std::sync::Arc;
+
+use crate::core::ObjectKey;
+use crate::core::text::shorten;
+
+use super::diagnostic::{Diagnostic, Severity, SourceSpan};
+use super::limit::{LINE_CHARS_BEFORE, LINE_CHARS_MAX, VALUE_CHARS_MAX};
+use super::secret;
+
+/// A problem with its place in the document's text.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Finding {
+    pub code: &'static str,
+    pub severity: Severity,
+    pub span: SourceSpan,
+    pub message: String,
+    pub label: Option<String>,
+    pub help: Option<String>,
+}
+
+impl Finding {
+    #[must_use]
+    pub fn new(code: &'static str, span: SourceSpan, message: String) -> Self {
+        Self { code, severity: Severity::Error, span, message, label: None, help: None }
+    }
+
+    #[must_use]
+    pub fn label(mut self, label: impl Into<String>) -> Self {
+        self.label = Some(label.into());
+        self
+    }
+
+    #[must_use]
+    pub fn help(mut self, help: impl Into<String>) -> Self {
+        self.help = Some(help.into());
+        self
+    }
+}
+
+/// A document's text and where it stands.
+#[derive(Clone, Debug)]
+pub struct Source<'a> {
+    pub path: Arc<str>,
+    /// The line of the file on which `text` starts.
+    pub first_line: u32,
+    pub text: &'a str,
+}
+
+impl Source<'_> {
+    /// The diagnostic that a person reads.
+    #[must_use]
+    pub fn diagnostic(&self, finding: Finding, object: Option<&ObjectKey>) -> Diagnostic {
+        let line = finding.span.line.max(1).saturating_add(self.first_line.saturating_sub(1));
+        Diagnostic {
+            code: finding.code.into(),
+            severity: finding.severity,
+            message: secret::hide(&finding.message),
+            path: Arc::clone(&self.path),
+            span: SourceSpan { line, column: finding.span.column.max(1), ..finding.span },
+            source_line: source_line(self.text, finding.span),
+            label: finding.label.as_deref().map(secret::hide),
+            help: finding.help.as_deref().map(secret::hide),
+            object: object.cloned(),
+        }
+    }
+
+    /// The span of a place that is known by line and column of the text alone.
+    #[must_use]
+    pub fn span_at(&self, line: u32, column: u32) -> SourceSpan {
+        let index = usize::try_from(line.saturating_sub(1)).unwrap_or(usize::MAX);
+        let line_start: usize = super::split::lines(self.text).take(index).map(str::len).sum();
+        let skipped = usize::try_from(column.saturating_sub(1)).unwrap_or(usize::MAX);
+        let start =
+            self.text[line_start..].char_indices().nth(skipped).map_or(self.text.len(), |(at, _)| line_start + at);
+        SourceSpan { line, column, start, end: start }
+    }
+}
+
+/// The line that a span starts in, without its end. A long line is cut to a window around the caret: see
+/// [`Diagnostic::caret`]. What looks like a secret is overwritten with `*`, character by character.
+fn source_line(text: &str, span: SourceSpan) -> String {
+    let is_break = |c: char| matches!(c, '\n' | '\r');
+    let Some((before, after)) = text.split_at_checked(span.start.min(text.len())) else { return String::new() };
+    let start = before.rfind(is_break).map_or(0, |at| at + 1);
+    let end = after.find(is_break).map_or(text.len(), |at| before.len() + at);
+    let line = secret::hide(&text[start..end]);
+    let chars = line.chars().count();
+    let clean = |c: char| if c.is_control() { ' ' } else { c };
+    if chars <= LINE_CHARS_MAX {
+        return line.chars().map(clean).collect();
+    }
+    let caret = usize::try_from(span.column.saturating_sub(1)).unwrap_or(0);
+    let skip = caret.saturating_sub(LINE_CHARS_BEFORE);
+    let mut window: Vec<char> = line.chars().skip(skip).take(LINE_CHARS_MAX).map(clean).collect();
+    if skip > 0 {
+        window[0] = '…';
+    }
+    if skip + LINE_CHARS_MAX < chars {
+        window[LINE_CHARS_MAX - 1] = '…';
+    }
+    window.into_iter().collect()
+}
+
+/// A value as it may stand in a message: shortened, in backquotes.
+#[must_use]
+pub fn quoted(text: &str) -> String {
+    format!("`{}`", shorten(text, VALUE_CHARS_MAX))
+}
+
+/// `line 7`.
+#[must_use]
+pub fn line_word(line: u32) -> String {
+    format!("line {line}")
+}

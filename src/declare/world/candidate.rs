@@ -1,0 +1,178 @@
+//! The world as it would be: every object's newest version beside its last good one, while rules are still deciding.
+//!
+//! Objects stand in slots sorted by key, so that everything that walks over them is in the same order every time; the
+//! hash map beside them is only ever asked for one key.
+
+use std::cell::OnceCell;
+use std::collections::{BTreeMap, HashMap};
+use std::ops::Range;
+use std::sync::Arc;
+
+use crate::core::{Kind, ObjectKey};
+use crate::declare::manifest::kind::capability;
+use crate::declare::manifest::{Broken, Diagnostic, Document, Place, Spec};
+
+use super::object::Object;
+
+/// What the revision has under a name.
+#[derive(Clone, Debug)]
+pub enum State<'a> {
+    /// A version that nothing speaks against, so far.
+    Good(&'a Arc<Document>),
+    /// A version that cannot be used; it stands at this place. The one before, if any, stays in force.
+    Bad(Place),
+    /// Nothing.
+    Gone,
+}
+
+/// One name: what is in force, what the revision has, and what was found.
+#[derive(Debug)]
+pub struct Slot<'a> {
+    pub key: &'a ObjectKey,
+    pub before: Option<&'a Arc<Object>>,
+    pub state: State<'a>,
+    /// What is wrong with the revision's version; errors make it [`State::Bad`].
+    pub findings: Vec<Diagnostic>,
+}
+
+impl<'a> Slot<'a> {
+    /// The version that others refer to: the revision's, or the last good one where that is broken.
+    #[must_use]
+    pub fn effective(&self) -> Option<&'a Document> {
+        match &self.state {
+            State::Good(document) => Some(&***document),
+            State::Bad(_) => self.before.map(|object| object.document.as_ref()),
+            State::Gone => None,
+        }
+    }
+}
+
+/// A document with the slot it stands in.
+#[derive(Clone, Copy, Debug)]
+pub struct Subject<'a> {
+    pub slot: usize,
+    pub document: &'a Document,
+}
+
+/// What a name leads to.
+#[derive(Clone, Debug)]
+pub enum Found<'a> {
+    Present(&'a Document),
+    /// Broken at this place, and no earlier version to fall back on.
+    Broken(&'a Place),
+    /// In force until now, and gone from the revision; it stood at this place.
+    Removed(&'a Place),
+    Unknown,
+}
+
+/// The world as it would be.
+pub struct Candidate<'a> {
+    pub(super) slots: Vec<Slot<'a>>,
+    pub(super) index: HashMap<(Kind, &'a str), usize>,
+    /// Documents whose name could not be read: they might be what somebody refers to.
+    pub(super) unreadable: Vec<&'a Broken>,
+    exists: &'a dyn Fn(&str) -> bool,
+    offers: OnceCell<BTreeMap<&'a str, Vec<&'a str>>>,
+}
+
+impl<'a> Candidate<'a> {
+    /// `slots` must be sorted by key, and `index` lead to them.
+    pub(super) fn new(
+        slots: Vec<Slot<'a>>,
+        index: HashMap<(Kind, &'a str), usize>,
+        unreadable: Vec<&'a Broken>,
+        exists: &'a dyn Fn(&str) -> bool,
+    ) -> Self {
+        debug_assert!(slots.windows(2).all(|pair| pair[0].key < pair[1].key), "slots are sorted by key");
+        Self { slots, index, unreadable, exists, offers: OnceCell::new() }
+    }
+
+    /// Where the documents stand whose name could not be read.
+    pub fn unreadable_places(&self) -> impl Iterator<Item = &'a Place> + '_ {
+        self.unreadable.iter().map(|broken| &broken.place)
+    }
+
+    /// Whether the repository has a file at `path` in this revision.
+    #[must_use]
+    pub fn file_exists(&self, path: &str) -> bool {
+        (self.exists)(path)
+    }
+
+    /// The version of an object that others refer to.
+    #[must_use]
+    pub fn get(&self, kind: Kind, name: &str) -> Option<&'a Document> {
+        self.slots[*self.index.get(&(kind, name))?].effective()
+    }
+
+    /// What a name leads to, with the reason where that is nothing.
+    #[must_use]
+    pub fn find(&self, kind: Kind, name: &str) -> Found<'_> {
+        let Some(slot) = self.index.get(&(kind, name)).map(|at| &self.slots[*at]) else { return Found::Unknown };
+        match (&slot.state, slot.effective(), slot.before) {
+            (_, Some(document), _) => Found::Present(document),
+            (State::Bad(place), None, _) => Found::Broken(place),
+            (State::Gone, None, Some(before)) => Found::Removed(&before.document.place),
+            (State::Gone | State::Good(_), None, _) => Found::Unknown,
+        }
+    }
+
+    /// The slots of a kind.
+    #[must_use]
+    pub fn range(&self, kind: Kind) -> Range<usize> {
+        let start = self.slots.partition_point(|slot| slot.key.kind < kind);
+        let end = self.slots.partition_point(|slot| slot.key.kind <= kind);
+        start..end
+    }
+
+    /// Every object of a kind in the version that others refer to, by name.
+    pub fn of_kind(&self, kind: Kind) -> impl Iterator<Item = Subject<'a>> + '_ {
+        self.range(kind).filter_map(|slot| Some(Subject { slot, document: self.slots[slot].effective()? }))
+    }
+
+    /// Whether the subject is the revision's own version, so that it can still be refused.
+    #[must_use]
+    pub fn is_good(&self, slot: usize) -> bool {
+        matches!(self.slots[slot].state, State::Good(_))
+    }
+
+    /// Which runtimes offer which capability, both by name.
+    ///
+    /// Asked only by rules of kinds that come after Runtime: by then the runtimes are settled.
+    #[must_use]
+    pub fn offers(&self) -> &BTreeMap<&'a str, Vec<&'a str>> {
+        self.offers.get_or_init(|| {
+            let mut offers: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+            for subject in self.of_kind(Kind::Runtime) {
+                if let Spec::Runtime(spec) = &subject.document.spec {
+                    for name in capability::offered_by(spec) {
+                        offers.entry(name).or_default().push(subject.document.key.name.as_str());
+                    }
+                }
+            }
+            offers
+        })
+    }
+}
+
+/// Typed access: `world.runtime("swap")`.
+macro_rules! typed_access {
+    ($($one:ident, $kind:ident, $spec:path);* $(;)?) => {
+        impl<'a> Candidate<'a> {
+            $(
+                /// The spec that others refer to under this name.
+                #[must_use]
+                pub fn $one(&self, name: &str) -> Option<&'a $spec> {
+                    match &self.get(Kind::$kind, name)?.spec { Spec::$kind(spec) => Some(spec), _ => None }
+                }
+            )*
+        }
+    };
+}
+
+typed_access! {
+    host, Host, crate::declare::manifest::kind::host::HostSpec;
+    runtime, Runtime, crate::declare::manifest::kind::runtime::RuntimeSpec;
+    model, Model, crate::declare::manifest::kind::model::ModelSpec;
+    blueprint, Blueprint, crate::declare::manifest::kind::blueprint::BlueprintSpec;
+    golden_set, GoldenSet, crate::declare::manifest::kind::golden_set::GoldenSetSpec;
+}

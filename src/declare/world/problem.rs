@@ -1,0 +1,53 @@
+//! From a problem a rule found to a diagnostic with its place. The one file that knows how positions are looked up.
+
+use std::fmt::Display;
+
+use crate::declare::manifest::code::Code;
+use crate::declare::manifest::{Diagnostic, Document, Severity, locate};
+
+/// What a rule says about a field of a document.
+#[derive(Clone, Debug)]
+pub struct Problem {
+    path: String,
+    message: String,
+    label: Option<String>,
+    help: Option<String>,
+}
+
+impl Problem {
+    /// A problem at the field `path`, such as `spec.models[1].model`; `message` is one lower-case sentence.
+    #[must_use]
+    pub fn at(path: impl Display, message: impl Display) -> Self {
+        Self { path: path.to_string(), message: message.to_string(), label: None, help: None }
+    }
+
+    /// What the caret says: what stands there or what was expected.
+    #[must_use]
+    pub fn label(mut self, label: impl Display) -> Self {
+        self.label = Some(label.to_string());
+        self
+    }
+
+    /// What to do next.
+    #[must_use]
+    pub fn help(mut self, help: impl Display) -> Self {
+        self.help = Some(help.to_string());
+        self
+    }
+
+    /// The diagnostic for it.
+    #[must_use]
+    pub fn locate(self, document: &Document, code: &Code, severity: Severity) -> Diagnostic {
+        Diagnostic {
+            code: code.code.into(),
+            severity,
+            message: self.message,
+            path: document.place.path.clone(),
+            span: locate::span_of(document, &self.path),
+            source_line: String::new(),
+            label: self.label,
+            help: self.help,
+            object: Some(document.key.clone()),
+        }
+    }
+}

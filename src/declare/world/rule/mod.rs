@@ -1,0 +1,88 @@
+//! The rules that hold between objects, one file each, all of two shapes.
+//!
+//! An [`Each`] rule looks at one document and what it refers to; a [`Together`] rule looks at all documents of a kind
+//! beside each other. Both read the world as it would be and report; neither changes anything. Kinds are settled in
+//! the order of [`Kind::ALL`], so that whatever a rule looks up is already decided, and only its own kind is not.
+
+pub mod reference;
+
+use crate::core::Kind;
+use crate::declare::manifest::code::Code;
+use crate::declare::manifest::{Diagnostic, Severity};
+
+use super::candidate::{Candidate, Subject};
+use super::problem::Problem;
+
+/// A rule about one document and what it refers to.
+pub type Each = fn(Subject<'_>, &Candidate<'_>, &mut Report);
+
+/// A rule about the documents of a kind beside each other. It only reports errors, each about at least one document
+/// of the revision; what it reports quarantines all that are involved.
+pub type Together = fn(&Candidate<'_>, &mut Report);
+
+/// The rules about single documents of a kind.
+#[must_use]
+pub fn each(kind: Kind) -> &'static [Each] {
+    match kind {
+        Kind::Host
+        | Kind::Runtime
+        | Kind::Model
+        | Kind::Loadout
+        | Kind::Policy
+        | Kind::Blueprint
+        | Kind::Task
+        | Kind::Run
+        | Kind::GoldenSet
+        | Kind::Experiment => &[reference::check],
+    }
+}
+
+/// The rules about the documents of a kind beside each other.
+#[must_use]
+pub fn together(kind: Kind) -> &'static [Together] {
+    match kind {
+        Kind::Host
+        | Kind::Runtime
+        | Kind::Model
+        | Kind::Loadout
+        | Kind::Policy
+        | Kind::Blueprint
+        | Kind::Task
+        | Kind::Run
+        | Kind::GoldenSet
+        | Kind::Experiment => &[],
+    }
+}
+
+/// What rules found.
+#[derive(Debug, Default)]
+pub struct Report {
+    pub findings: Vec<Finding>,
+}
+
+/// One problem, and the slots of the documents that it is a problem of.
+#[derive(Debug)]
+pub struct Finding {
+    pub slots: Vec<usize>,
+    pub diagnostic: Diagnostic,
+}
+
+impl Report {
+    /// An error of one document: its newest version will not be used.
+    pub fn error(&mut self, subject: Subject<'_>, code: &Code, problem: Problem) {
+        self.error_among(subject, &[], code, problem);
+    }
+
+    /// An error that several documents make together, told at `subject`: the newest version of none will be used.
+    pub fn error_among(&mut self, subject: Subject<'_>, others: &[usize], code: &Code, problem: Problem) {
+        let slots = std::iter::once(subject.slot).chain(others.iter().copied()).collect();
+        let diagnostic = problem.locate(subject.document, code, Severity::Error);
+        self.findings.push(Finding { slots, diagnostic });
+    }
+
+    /// A remark that changes nothing.
+    pub fn warning(&mut self, subject: Subject<'_>, code: &Code, problem: Problem) {
+        let diagnostic = problem.locate(subject.document, code, Severity::Warning);
+        self.findings.push(Finding { slots: vec![subject.slot], diagnostic });
+    }
+}

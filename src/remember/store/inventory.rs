@@ -1,0 +1,90 @@
+//! The inventory: what objects made in the world and must be undone when they go. It takes the place of finalizers.
+
+use rusqlite::{Connection, params};
+
+use crate::core::{ObjectKey, Timestamp};
+
+use super::error::{Error, Trouble};
+use super::handle::Store;
+use super::revision;
+use super::row::InventoryRow;
+use super::sql::{self, Columns};
+
+impl Store {
+    /// Everything that objects made, sorted by object and target.
+    ///
+    /// # Errors
+    /// See [`Error`].
+    pub async fn inventory(&self) -> Result<Vec<InventoryRow>, Error> {
+        self.read(|conn| {
+            let select = "SELECT object, target, since, prunes, deleting_since, deadline FROM inventory";
+            let mut rows = sql::all(conn, select, [], |row| {
+                let mut columns = Columns::of("inventory", row);
+                Ok(InventoryRow {
+                    object: columns.key()?,
+                    target: columns.get()?,
+                    since: columns.time()?,
+                    prunes: columns.get()?,
+                    deleting_since: columns.opt_time()?,
+                    deadline: columns.opt_time()?,
+                })
+            })?;
+            rows.sort_by(|a, b| (&a.object, &a.target).cmp(&(&b.object, &b.target)));
+            Ok(rows)
+        })
+        .await
+    }
+
+    /// Marks everything of `object` as being deleted, and says how many entries that began for. What is being deleted
+    /// already keeps its times: asking again does not move a deadline.
+    ///
+    /// # Errors
+    /// See [`Error`].
+    pub async fn begin_deletion(
+        &self,
+        object: ObjectKey,
+        since: Timestamp,
+        deadline: Timestamp,
+    ) -> Result<usize, Error> {
+        self.write(move |conn| {
+            let mark = "UPDATE inventory SET deleting_since = ?2, deadline = ?3
+                WHERE object = ?1 AND deleting_since IS NULL";
+            sql::change(conn, mark, params![object.to_string(), sql::time(since), sql::time(deadline)])
+        })
+        .await
+    }
+
+    /// Forgets an entry without an action, because the thing was seen to be gone. False when there was none.
+    ///
+    /// # Errors
+    /// See [`Error`].
+    pub async fn drop_inventory(&self, object: ObjectKey, target: String) -> Result<bool, Error> {
+        self.write(move |conn| {
+            let dropped = remove(conn, &object, &target)?;
+            revision::sweep(conn)?;
+            Ok(dropped)
+        })
+        .await
+    }
+}
+
+/// Adds an entry, or takes `prunes` from the new one where there is one already.
+pub(super) fn add(conn: &Connection, row: &InventoryRow) -> Result<(), Trouble> {
+    let upsert = "INSERT INTO inventory (object, target, since, prunes, deleting_since, deadline)
+        VALUES (?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT (object, target) DO UPDATE SET prunes = excluded.prunes";
+    let values = params![
+        row.object.to_string(),
+        row.target,
+        sql::time(row.since),
+        row.prunes,
+        row.deleting_since.map(sql::time),
+        row.deadline.map(sql::time),
+    ];
+    sql::change(conn, upsert, values)?;
+    Ok(())
+}
+
+pub(super) fn remove(conn: &Connection, object: &ObjectKey, target: &str) -> Result<bool, Trouble> {
+    let delete = "DELETE FROM inventory WHERE object = ?1 AND target = ?2";
+    Ok(sql::change(conn, delete, params![object.to_string(), target])? > 0)
+}
