@@ -3,7 +3,7 @@
 //! Objects stand in slots sorted by key, so that everything that walks over them is in the same order every time; the
 //! hash map beside them is only ever asked for one key.
 
-use std::cell::OnceCell;
+use std::cell::{Cell, OnceCell};
 use std::collections::{BTreeMap, HashMap};
 use std::ops::Range;
 use std::sync::Arc;
@@ -73,7 +73,13 @@ pub struct Candidate<'a> {
     pub(super) unreadable: Vec<&'a Broken>,
     exists: &'a dyn Fn(&str) -> bool,
     offers: OnceCell<BTreeMap<&'a str, Vec<&'a str>>>,
+    /// How many more objects may be looked through to word a helpful message.
+    searches_left: Cell<usize>,
 }
+
+/// How many objects are looked through for suggestions in all, so that one mistake that breaks ten thousand objects
+/// is told in a moment. Whatever is told after that is told without suggestions.
+const SEARCHES_MAX: usize = 200_000;
 
 impl<'a> Candidate<'a> {
     /// `slots` must be sorted by key, and `index` lead to them.
@@ -84,7 +90,7 @@ impl<'a> Candidate<'a> {
         exists: &'a dyn Fn(&str) -> bool,
     ) -> Self {
         debug_assert!(slots.windows(2).all(|pair| pair[0].key < pair[1].key), "slots are sorted by key");
-        Self { slots, index, unreadable, exists, offers: OnceCell::new() }
+        Self { slots, index, unreadable, exists, offers: OnceCell::new(), searches_left: Cell::new(SEARCHES_MAX) }
     }
 
     /// Where the documents stand whose name could not be read.
@@ -133,6 +139,15 @@ impl<'a> Candidate<'a> {
     #[must_use]
     pub fn is_good(&self, slot: usize) -> bool {
         matches!(self.slots[slot].state, State::Good(_))
+    }
+
+    /// The names of a kind for a suggestion; none when enough was searched for this revision.
+    #[must_use]
+    pub fn names_for_help(&self, kind: Kind) -> Vec<&'a str> {
+        let cost = self.range(kind).len();
+        let Some(left) = self.searches_left.get().checked_sub(cost) else { return Vec::new() };
+        self.searches_left.set(left);
+        self.of_kind(kind).map(|subject| subject.document.key.name.as_str()).collect()
     }
 
     /// Which runtimes offer which capability, both by name.

@@ -23,6 +23,27 @@ codes! {
     UNKNOWN_REFERENCE = "ARC301", "a name that nothing is declared under";
     BROKEN_REFERENCE = "ARC302", "a reference to an object that is broken";
     DUPLICATE = "ARC303", "two documents of one name";
+    UNKNOWN_GPU = "ARC304", "a GPU that the host does not have";
+    NOT_ON_HOST = "ARC305", "a model that no runtime of the loadout's host serves";
+    COPILOT = "ARC306", "a copilot that is not among the loadout's models";
+    SAME_MODEL = "ARC307", "two loadouts of a host with the same model";
+    CONTRADICTION = "ARC308", "contradictory states for the same thing";
+    NEVER_FITS = "ARC309", "a model that can never fit";
+    TOO_MUCH_LOADED = "ARC310", "models that can never be loaded together";
+    POLICY_TIE = "ARC311", "equally specific policies that set the same field";
+    SELECTS_NOBODY = "ARC312", "a policy that selects nobody";
+    UNKNOWN_STEP = "ARC313", "a source that the blueprint does not have";
+    CYCLE = "ARC314", "steps or tasks that wait for each other";
+    WRONG_DATA = "ARC315", "data of the wrong type";
+    NO_LIST = "ARC316", "`each` without a list";
+    NOT_OFFERED = "ARC317", "a capability that no runtime offers";
+    CANNOT_DO = "ARC318", "a runtime or model that is not for this";
+    NOT_SERVED = "ARC319", "a model that the task's runtime does not serve";
+    RUN_INPUT = "ARC320", "inputs of a run that do not match its blueprint";
+    NO_FILE = "ARC321", "a file that the revision does not have";
+    NOT_MEASURED = "ARC322", "a metric that the golden set does not compute";
+    NOT_DRIVEN = "ARC323", "a runtime that this version does not drive yet";
+    UNUSED_CAPABILITY = "ARC324", "a capability that no runtime of the model offers";
     PRUNE_HELD = "ARC401", "objects gone from Git are held in force";
     RETAINED = "ARC402", "an object gone from Git is still needed";
 }

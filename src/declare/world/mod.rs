@@ -6,6 +6,7 @@
 pub mod assemble;
 pub mod candidate;
 pub mod code;
+pub mod graph;
 pub mod object;
 pub mod policy;
 mod presence;

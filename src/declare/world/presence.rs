@@ -95,10 +95,10 @@ impl<'a> Table<'a> {
             return;
         }
         let claims = self.contested.entry(at).or_default();
-        if let State::Good(first) = slot.state {
-            if claims.is_empty() {
-                claims.push(Claim::Good(first));
-            }
+        if let State::Good(first) = slot.state
+            && claims.is_empty()
+        {
+            claims.push(Claim::Good(first));
         }
         claims.push(claim);
     }

@@ -5,6 +5,12 @@ use std::fmt::Display;
 use crate::declare::manifest::code::Code;
 use crate::declare::manifest::{Diagnostic, Document, Severity, locate};
 
+/// The path of the field `key` of the mapping at `base`; keys that are no plain words are quoted.
+#[must_use]
+pub fn field(base: &str, key: &str) -> String {
+    format!("{base}.{key}")
+}
+
 /// What a rule says about a field of a document.
 #[derive(Clone, Debug)]
 pub struct Problem {

@@ -76,10 +76,11 @@ fn file(world: &mut Candidate<'_>, report: Report) -> BTreeSet<usize> {
             }
             let slot = &mut world.slots[at];
             slot.findings.push(finding.diagnostic.clone());
-            if error && refused.insert(at) {
-                if let State::Good(document) = slot.state {
-                    slot.state = State::Bad(document.place.clone());
-                }
+            if let State::Good(document) = slot.state
+                && error
+            {
+                slot.state = State::Bad(document.place.clone());
+                refused.insert(at);
             }
         }
     }

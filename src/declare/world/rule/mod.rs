@@ -4,7 +4,17 @@
 //! beside each other. Both read the world as it would be and report; neither changes anything. Kinds are settled in
 //! the order of [`Kind::ALL`], so that whatever a rule looks up is already decided, and only its own kind is not.
 
+pub mod blueprint;
+pub mod capability;
+pub mod experiment;
+pub mod file;
+pub mod loadout;
+pub mod policy;
 pub mod reference;
+pub mod run;
+pub mod runtime;
+pub mod task;
+pub mod vram;
 
 use crate::core::Kind;
 use crate::declare::manifest::code::Code;
@@ -24,16 +34,16 @@ pub type Together = fn(&Candidate<'_>, &mut Report);
 #[must_use]
 pub fn each(kind: Kind) -> &'static [Each] {
     match kind {
-        Kind::Host
-        | Kind::Runtime
-        | Kind::Model
-        | Kind::Loadout
-        | Kind::Policy
-        | Kind::Blueprint
-        | Kind::Task
-        | Kind::Run
-        | Kind::GoldenSet
-        | Kind::Experiment => &[reference::check],
+        Kind::Host => &[],
+        Kind::Runtime => &[reference::check, runtime::gpu, runtime::adapter],
+        Kind::Model => &[reference::check, vram::model, capability::model],
+        Kind::Loadout => &[reference::check, loadout::check],
+        Kind::Policy => &[reference::check, policy::selector],
+        Kind::Blueprint => &[reference::check, blueprint::check, capability::blueprint],
+        Kind::Task => &[reference::check, task::check, capability::task, file::check],
+        Kind::Run => &[reference::check, run::check, file::check],
+        Kind::GoldenSet => &[file::check],
+        Kind::Experiment => &[reference::check, experiment::check],
     }
 }
 
@@ -41,16 +51,12 @@ pub fn each(kind: Kind) -> &'static [Each] {
 #[must_use]
 pub fn together(kind: Kind) -> &'static [Together] {
     match kind {
-        Kind::Host
-        | Kind::Runtime
-        | Kind::Model
-        | Kind::Loadout
-        | Kind::Policy
-        | Kind::Blueprint
-        | Kind::Task
-        | Kind::Run
-        | Kind::GoldenSet
-        | Kind::Experiment => &[],
+        Kind::Loadout => &[loadout::conflicts, vram::loadouts],
+        Kind::Policy => &[policy::ties],
+        Kind::Task => &[task::cycles],
+        Kind::Host | Kind::Runtime | Kind::Model | Kind::Blueprint | Kind::Run | Kind::GoldenSet | Kind::Experiment => {
+            &[]
+        }
     }
 }
 

@@ -33,23 +33,22 @@ pub fn check(subject: Subject<'_>, world: &Candidate<'_>, report: &mut Report) {
             subject,
             &code::UNKNOWN_REFERENCE,
             Problem::at(path, format_args!("unknown {kind} `{name}`"))
-                .label(what_exists(world, kind))
+                .label(what_exists(&world.names_for_help(kind), kind))
                 .help(what_to_do(world, kind, name)),
         ),
     });
 }
 
-fn what_exists(world: &Candidate<'_>, kind: Kind) -> String {
-    let names = names(world, kind);
-    match names.as_slice() {
-        [] => format!("no {kind} is declared"),
+fn what_exists(names: &[&str], kind: Kind) -> String {
+    match names {
+        [] => format!("no such {kind}"),
         some if some.len() <= NAMES_LISTED_MAX => format!("declared: {}", some.join(", ")),
         many => format!("none of the {} that are declared", many.len()),
     }
 }
 
 fn what_to_do(world: &Candidate<'_>, kind: Kind, name: &str) -> String {
-    if let Some(near) = nearest(name, names(world, kind)) {
+    if let Some(near) = nearest(name, world.names_for_help(kind)) {
         return format!("did you mean `{near}`?");
     }
     if let Some(other) = Kind::ALL.into_iter().find(|other| world.get(*other, name).is_some()) {
@@ -59,8 +58,4 @@ fn what_to_do(world: &Candidate<'_>, kind: Kind, name: &str) -> String {
         Some(place) => format!("declare {kind}/{name}; or, if it is in {place}, mend that document first"),
         None => format!("declare {kind}/{name}, or remove what refers to it"),
     }
-}
-
-fn names<'a>(world: &Candidate<'a>, kind: Kind) -> Vec<&'a str> {
-    world.of_kind(kind).map(|subject| subject.document.key.name.as_str()).collect()
 }

@@ -1,0 +1,130 @@
+//! A Blueprint's steps form a graph without cycles whose edges carry what the next step takes.
+
+use crate::core::text::nearest;
+use crate::declare::manifest::Spec;
+use crate::declare::manifest::kind::blueprint::{BlueprintSpec, NodeSpec};
+use crate::declare::manifest::kind::capability::{self, DataType};
+
+use super::super::candidate::{Candidate, Subject};
+use super::super::problem::{Problem, field};
+use super::super::{code, graph};
+use super::Report;
+
+/// How `from` names an input of the blueprint.
+const INPUT_PREFIX: &str = "inputs.";
+
+/// What a `from` names, and whether it is a list.
+#[derive(Clone, Copy)]
+struct Source {
+    /// None when the step's capability is not known.
+    data: Option<DataType>,
+    list: bool,
+}
+
+/// Reports sources and outputs that do not exist, steps that wait for each other, and edges of the wrong type.
+pub fn check(subject: Subject<'_>, _: &Candidate<'_>, report: &mut Report) {
+    let Spec::Blueprint(spec) = &subject.document.spec else { return };
+    for (i, node) in spec.nodes.iter().enumerate() {
+        for (j, from) in node.from.iter().enumerate() {
+            let path = format!("spec.nodes[{i}].from[{j}]");
+            match source(spec, from) {
+                None => report.error(subject, &code::UNKNOWN_STEP, unknown(spec, &path, from)),
+                Some(Source { data: Some(data), .. }) => wrong_type(subject, &path, node, from, data, report),
+                Some(Source { data: None, .. }) => {}
+            }
+        }
+        fan_out(subject, spec, i, node, report);
+    }
+    for (name, step) in &spec.outputs {
+        if node_of(spec, step).is_none() {
+            let problem = unknown(spec, &field("spec.outputs", name), step);
+            report.error(subject, &code::UNKNOWN_STEP, problem);
+        }
+    }
+    cycles(subject, spec, report);
+}
+
+fn node_of(spec: &BlueprintSpec, id: &str) -> Option<usize> {
+    spec.nodes.iter().position(|node| node.id.as_str() == id)
+}
+
+fn source(spec: &BlueprintSpec, from: &str) -> Option<Source> {
+    if let Some(input) = from.strip_prefix(INPUT_PREFIX).and_then(|name| spec.inputs.get(name)) {
+        return Some(Source { data: Some(input.data_type), list: input.list });
+    }
+    let node = &spec.nodes[node_of(spec, from)?];
+    Some(Source { data: capability::find(&node.capability).map(|known| known.gives), list: node.each })
+}
+
+fn unknown(spec: &BlueprintSpec, path: &str, from: &str) -> Problem {
+    let inputs: Vec<_> = spec.inputs.keys().map(|name| format!("{INPUT_PREFIX}{name}")).collect();
+    let ids = spec.nodes.iter().map(|node| node.id.as_str());
+    let is_output = path.starts_with("spec.outputs");
+    let known: Vec<&str> = ids.chain(inputs.iter().map(String::as_str).filter(|_| !is_output)).collect();
+    let help = match known.iter().find(|name| name.strip_prefix(INPUT_PREFIX) == Some(from)) {
+        Some(input) => format!("inputs are written `{input}`"),
+        None => match nearest(from, known.iter().copied()) {
+            Some(near) => format!("did you mean `{near}`?"),
+            None if is_output => "name a step by its id".to_owned(),
+            None => "name another step by its id, or an input as `inputs.NAME`".to_owned(),
+        },
+    };
+    let label = if known.is_empty() { "there is none".to_owned() } else { format!("there are: {}", known.join(", ")) };
+    Problem::at(path, format_args!("no step or input `{from}`")).label(label).help(help)
+}
+
+fn wrong_type(subject: Subject<'_>, path: &str, node: &NodeSpec, from: &str, data: DataType, report: &mut Report) {
+    let Some(known) = capability::find(&node.capability).filter(|known| !known.takes(data)) else { return };
+    let takes = words(known.accepts);
+    let message = format!("`{}` takes {takes}, but `{from}` gives {}", known.name, data.as_str());
+    let problem = Problem::at(path, message).label(format_args!("this is {}", data.as_str())).help(bridge(data, known));
+    report.error(subject, &code::WRONG_DATA, problem);
+}
+
+/// The types a capability takes: `text or image`.
+pub(super) fn words(types: &[DataType]) -> String {
+    types.iter().map(|data| data.as_str()).collect::<Vec<_>>().join(" or ")
+}
+
+/// What could stand between data and a capability that does not take it.
+pub(super) fn bridge(data: DataType, to: &capability::Capability) -> String {
+    let between = capability::ALL.iter().filter(|step| step.takes(data) && to.takes(step.gives));
+    let names: Vec<_> = between.map(|step| format!("`{}`", step.name)).collect();
+    if names.is_empty() {
+        return format!("no known capability turns {} into {}", data.as_str(), words(to.accepts));
+    }
+    format!("put a step between that turns {} into {}: {}", data.as_str(), words(to.accepts), names.join(", "))
+}
+
+fn fan_out(subject: Subject<'_>, spec: &BlueprintSpec, i: usize, node: &NodeSpec, report: &mut Report) {
+    let sources: Vec<_> = node.from.iter().map(|from| source(spec, from)).collect();
+    // A source that does not exist was told already, and may have been the list.
+    let unsettled = sources.iter().any(Option::is_none);
+    if node.each && !unsettled && !sources.iter().flatten().any(|source| source.list) {
+        let problem = Problem::at(
+            format_args!("spec.nodes[{i}].each"),
+            format_args!("step `{}` says `each`, but nothing it takes is a list", node.id),
+        )
+        .label("no list to go through")
+        .help("remove `each`, or say `list: true` at the input");
+        report.error(subject, &code::NO_LIST, problem);
+    }
+}
+
+fn cycles(subject: Subject<'_>, spec: &BlueprintSpec, report: &mut Report) {
+    let edges: Vec<Vec<usize>> =
+        spec.nodes.iter().map(|node| node.from.iter().filter_map(|from| node_of(spec, from)).collect()).collect();
+    for knot in graph::knots(&edges, |_| true) {
+        let first = knot.cycle[0];
+        let next = spec.nodes[knot.cycle[1 % knot.cycle.len()]].id.as_str();
+        let at = spec.nodes[first].from.iter().position(|from| from == next).unwrap_or_default();
+        let cycle = graph::written(&knot.cycle, |node| spec.nodes[node].id.as_str());
+        let problem = Problem::at(
+            format_args!("spec.nodes[{first}].from[{at}]"),
+            format_args!("these steps wait for each other: {cycle}"),
+        )
+        .label("closes the circle")
+        .help("take one of these sources out");
+        report.error(subject, &code::CYCLE, problem);
+    }
+}

@@ -1,0 +1,69 @@
+//! A Runtime's GPU is one of its host's, and its adapter is one that this version can drive.
+
+use crate::core::text::nearest;
+use crate::declare::manifest::Spec;
+use crate::declare::manifest::kind::host::HostSpec;
+use crate::declare::manifest::kind::runtime::AdapterKind;
+
+use super::super::candidate::{Candidate, Subject};
+use super::super::code;
+use super::super::problem::Problem;
+use super::Report;
+
+/// The adapters that this version drives, as a help text lists them.
+const DRIVEN: &str = "driven today: builtin, llama-swap";
+
+/// Reports a GPU that the host does not have.
+pub fn gpu(subject: Subject<'_>, world: &Candidate<'_>, report: &mut Report) {
+    let Spec::Runtime(spec) = &subject.document.spec else { return };
+    let (Some(wanted), Some(host)) = (&spec.gpu, world.host(spec.host.as_str())) else { return };
+    if host.gpus.iter().any(|gpu| gpu.id == *wanted) {
+        return;
+    }
+    let near = nearest(wanted.as_str(), host.gpus.iter().map(|gpu| gpu.id.as_str()));
+    let help = match near {
+        Some(near) => format!("did you mean `{near}`?"),
+        None => format!("add it to spec.gpus of Host/{}, or leave `gpu` out for a runtime without one", spec.host),
+    };
+    let problem = Problem::at("spec.gpu", format_args!("Host `{}` has no GPU `{wanted}`", spec.host));
+    report.error(subject, &code::UNKNOWN_GPU, problem.label(gpus(host)).help(help));
+}
+
+fn gpus(host: &HostSpec) -> String {
+    if host.gpus.is_empty() {
+        return "this host has no GPU".to_owned();
+    }
+    let ids: Vec<_> = host.gpus.iter().map(|gpu| gpu.id.as_str()).collect();
+    format!("its GPUs: {}", ids.join(", "))
+}
+
+/// Remarks that nothing will happen with an adapter that is only validated.
+pub fn adapter(subject: Subject<'_>, _: &Candidate<'_>, report: &mut Report) {
+    let Spec::Runtime(spec) = &subject.document.spec else { return };
+    if !spec.adapter.is_driven() {
+        let name = AdapterKind::as_str(spec.adapter);
+        let message = format!("this version reads `{name}` runtimes but does not drive them yet");
+        let problem = Problem::at("spec.adapter", message)
+            .label("not driven yet")
+            .help(format_args!("it will be shown as not driven: nothing is observed, loaded or run on it; {DRIVEN}"));
+        report.warning(subject, &code::NOT_DRIVEN, problem);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde::Deserialize;
+    use serde::de::IntoDeserializer;
+
+    #[test]
+    fn the_help_lists_exactly_the_adapters_that_are_driven() {
+        let all = ["builtin", "exec", "openai", "llama-swap", "llama-server", "ollama", "textgen-webui", "comfyui"];
+        let all = all.into_iter().chain(["tts-webui", "vllm", "ray"]).map(|name| {
+            let kind = AdapterKind::deserialize(IntoDeserializer::<serde::de::value::Error>::into_deserializer(name));
+            kind.unwrap()
+        });
+        let driven: Vec<_> = all.filter(|kind| kind.is_driven()).map(AdapterKind::as_str).collect();
+        assert_eq!(DRIVEN, format!("driven today: {}", driven.join(", ")));
+    }
+}
