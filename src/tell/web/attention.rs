@@ -114,7 +114,7 @@ fn invalid(facts: &Facts, status: &ObjectStatus) -> Attention {
     Attention {
         severity: Severity::Error,
         object: Some(status.key.to_string()),
-        title: format!("{} is invalid", status.key),
+        title: "invalid".into(),
         message: short(&message),
         href: object_href(status),
         next: Some(explain(diagnostics).unwrap_or_else(|| "arcology validate".into())),
@@ -139,7 +139,7 @@ fn drift_loop(status: &ObjectStatus) -> Attention {
     Attention {
         severity: Severity::Error,
         object: Some(status.key.to_string()),
-        title: format!("something keeps changing {} back", status.key),
+        title: "something keeps changing it back".into(),
         message: short(message),
         href: object_href(status),
         next: Some(format!("arcology why {}", status.key)),
@@ -151,7 +151,7 @@ fn drifted_held(status: &ObjectStatus) -> Attention {
     Attention {
         severity: Severity::Warning,
         object: Some(status.key.to_string()),
-        title: format!("{} has drifted and is held", status.key),
+        title: "drifted, and held".into(),
         message: short(&format!("{}; {hold}", status.reason)),
         href: object_href(status),
         next: Some(format!("arcology why {}", status.key)),
@@ -162,7 +162,7 @@ fn drifted_free(status: &ObjectStatus) -> Attention {
     Attention {
         severity: Severity::Warning,
         object: Some(status.key.to_string()),
-        title: format!("{} has drifted", status.key),
+        title: "drifted".into(),
         message: short(&status.reason),
         href: object_href(status),
         next: Some(format!("arcology why {}", status.key)),
@@ -185,7 +185,7 @@ fn runtime_trouble(runtime: &RuntimeFacts<'_>) -> Option<Attention> {
     Some(Attention {
         severity: Severity::Warning,
         object: Some(format!("Runtime/{}", runtime.name)),
-        title: format!("Runtime/{} {word}", runtime.name),
+        title: word.to_owned(),
         message: short(&runtime.reason()),
         href: format!("/runtimes/{}", runtime.name),
         next: Some("arcology doctor".into()),
@@ -200,7 +200,7 @@ fn failed_task(task: &TaskRow) -> Attention {
     Attention {
         severity: Severity::Warning,
         object: Some(task.id.clone()),
-        title: format!("{} failed: {code}", task.id),
+        title: format!("failed: {code}"),
         message: short(message),
         href: format!("/tasks/{}", super::view::href::segment(&task.id)),
         next: Some(format!("arcology retry {}", task.id)),
@@ -220,11 +220,14 @@ fn prune_holds(facts: &Facts) -> Option<Attention> {
         })
         .collect();
     let (first, reason) = held.first()?;
-    let are = if held.len() == 1 { "is" } else { "are" };
+    let title = match held.len() {
+        1 => "gone from Git, its deletion is held".to_owned(),
+        n => format!("{} are gone from Git, their deletion is held", count(n, "object")),
+    };
     Some(Attention {
         severity: Severity::Warning,
         object: (held.len() == 1).then(|| first.to_string()),
-        title: format!("{} gone from Git {are} held", count(held.len(), "object")),
+        title,
         message: short(reason),
         href: format!("/objects/{}/{}", first.kind, first.name),
         next: Some("git commit --allow-empty -m 'Confirm the deletion' -m 'Prune: confirm'".into()),

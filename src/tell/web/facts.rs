@@ -6,9 +6,9 @@ use std::sync::Arc;
 
 use serde::Serialize;
 
-use crate::act::engine::picture::{ObjectHistory, Picture};
+use crate::act::engine::picture::Picture;
 use crate::core::{ObjectKey, Revision, Timestamp};
-use crate::decide::reconcile::ObjectStatus;
+use crate::decide::reconcile::{ObjectHistory, ObjectStatus};
 use crate::remember::store::row::{TaskRow, TaskState};
 
 /// The picture and the statuses at one instant.
@@ -50,8 +50,7 @@ impl Facts {
     #[must_use]
     pub fn since(&self, status: &ObjectStatus) -> Option<Timestamp> {
         let history = self.history(&status.key)?;
-        let same = history.sync == status.sync.as_str() || history.sync == status.sync.to_string();
-        history.since.filter(|_| same)
+        history.since.filter(|_| history.sync == Some(status.sync))
     }
 
     /// The applied revision; none before the first.

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use crate::act::engine::picture::ObjectHistory;
 use crate::core::{Commit, ObjectKey, Timestamp};
+use crate::decide::reconcile::ObjectHistory;
 use crate::declare::manifest::Diagnostic;
 use crate::declare::world::{Object, Standing};
 use crate::tell::web::attention;

@@ -57,6 +57,7 @@ pub struct Count {
 #[derive(Clone, Debug, Serialize)]
 pub struct Item {
     pub mark: Mark,
+    pub object: Option<String>,
     pub title: String,
     pub message: String,
     pub href: String,
@@ -202,7 +203,7 @@ impl Item {
             Severity::Error => Mark::new(Tone::Bad, "error"),
             Severity::Warning => Mark::new(Tone::Warn, "warning"),
         };
-        Self { mark, title: item.title, message: item.message, href: item.href, next: item.next }
+        Self { mark, object: item.object, title: item.title, message: item.message, href: item.href, next: item.next }
     }
 }
 
