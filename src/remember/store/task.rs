@@ -74,6 +74,18 @@ impl Store {
         .await
     }
 
+    /// The tasks that committed Tasks became, oldest first: they are why a committed Task is not done again.
+    ///
+    /// # Errors
+    /// See [`Error`].
+    pub async fn tasks_of_objects(&self) -> Result<Vec<TaskRow>, Error> {
+        self.read(|conn| {
+            let select = format!("SELECT {COLUMNS} FROM task t WHERE t.object IS NOT NULL ORDER BY t.seq");
+            sql::all(conn, &select, [], |row| read(row).map(|(_, task)| task))
+        })
+        .await
+    }
+
     /// How many tasks are in each state. Every state is there.
     ///
     /// # Errors

@@ -66,7 +66,8 @@ impl TaskLine {
 }
 
 fn why(task: &TaskRow) -> Option<String> {
-    let waits = task.why.as_ref().filter(|_| !task.state.is_final()).map(|why| format!("{}: {}", why.reason, why.message));
+    let waits =
+        task.why.as_ref().filter(|_| !task.state.is_final()).map(|why| format!("{}: {}", why.reason, why.message));
     let failed = task.error.as_ref().map(|error| format!("{}: {}", error.code, error.message));
     waits.or(failed)
 }
@@ -256,7 +257,10 @@ pub fn page(facts: &Facts, task: &TaskRow, attempts: &[AttemptRow], artifacts: &
             clears: Stamp::maybe(why.clears_at, now),
         }),
         error: task.error.clone(),
-        object: task.object.as_ref().map(|key| Link::new(key.to_string(), format!("/objects/{}/{}", key.kind, key.name))),
+        object: task
+            .object
+            .as_ref()
+            .map(|key| Link::new(key.to_string(), format!("/objects/{}/{}", key.kind, key.name))),
         actor: task.actor.clone(),
         asked_at: task.revision.as_ref().map(|revision| CommitView::of(&revision.commit, now)),
         revision: task.revision.as_ref().map(ToString::to_string),
