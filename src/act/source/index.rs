@@ -111,7 +111,8 @@ impl Index {
         changes: &[Change],
         load: impl FnOnce(&[(Arc<str>, Oid)]) -> Result<Vec<Option<ParsedFile>>, Error>,
     ) -> Result<usize, Error> {
-        let jobs: Vec<_> = changes.iter().filter_map(|change| Some((change.path.clone(), blob(change.entry?)?))).collect();
+        let jobs: Vec<_> =
+            changes.iter().filter_map(|change| Some((change.path.clone(), blob(change.entry?)?))).collect();
         let parsed = load(&jobs)?;
         let count = jobs.len();
         let files = Arc::make_mut(&mut self.files);
@@ -195,14 +196,17 @@ fn read_and_parse(
         Error::from_git(&repo.path().display().to_string(), format!("the file content {id}"), error)
     };
     let odb = repo.odb().map_err(|error| damaged(Oid::ZERO_SHA1, &error))?;
-    reader::parse_all(parser, jobs.iter().map(|(path, id)| {
-        let (bytes, _) = odb.read_header(*id).map_err(|error| damaged(*id, &error))?;
-        let bytes = bytes as u64;
-        let bytes_max = if place::may_be_data(path) { DATA_BYTES_MAX } else { MANIFEST_BYTES_MAX };
-        if bytes > bytes_max {
-            return Ok((path.clone(), reader::Content::TooLarge(bytes)));
-        }
-        let blob = repo.find_blob(*id).map_err(|error| damaged(*id, &error))?;
-        Ok((path.clone(), reader::Content::Bytes(blob.content().to_vec())))
-    }))
+    reader::parse_all(
+        parser,
+        jobs.iter().map(|(path, id)| {
+            let (bytes, _) = odb.read_header(*id).map_err(|error| damaged(*id, &error))?;
+            let bytes = bytes as u64;
+            let bytes_max = if place::may_be_data(path) { DATA_BYTES_MAX } else { MANIFEST_BYTES_MAX };
+            if bytes > bytes_max {
+                return Ok((path.clone(), reader::Content::TooLarge(bytes)));
+            }
+            let blob = repo.find_blob(*id).map_err(|error| damaged(*id, &error))?;
+            Ok((path.clone(), reader::Content::Bytes(blob.content().to_vec())))
+        }),
+    )
 }

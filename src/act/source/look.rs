@@ -124,7 +124,8 @@ impl Source {
         let revision = revision(&open.local, branch, id)?;
         let mut state = self.state.clone();
         let stats = state.move_to(&open.local, &self.options, id)?;
-        snapshot(open, &self.options, &state, revision, &[id], stats).map(|snapshot| Snapshot { range: Vec::new(), ..snapshot })
+        snapshot(open, &self.options, &state, revision, &[id], stats)
+            .map(|snapshot| Snapshot { range: Vec::new(), ..snapshot })
     }
 
     /// A regular file of a commit, such as a task's input: at most `bytes_max` bytes, links never followed.

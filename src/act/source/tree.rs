@@ -107,7 +107,8 @@ impl<'repo> Walk<'repo> {
         prefix: &str,
         depth: usize,
     ) -> Result<(), Error> {
-        self.entries_left = self.entries_left.checked_sub(1).ok_or(Error::TooManyEntries { entries_max: ENTRIES_MAX })?;
+        self.entries_left =
+            self.entries_left.checked_sub(1).ok_or(Error::TooManyEntries { entries_max: ENTRIES_MAX })?;
         let (before, after) = (old.map(kind_and_id), new.map(kind_and_id));
         if before == after {
             return Ok(());
