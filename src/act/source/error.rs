@@ -103,10 +103,9 @@ impl Error {
     #[must_use]
     pub fn reason(&self) -> Reason {
         match self {
-            Self::RepositoryMissing { .. }
-            | Self::Unreachable { .. }
-            | Self::Denied { .. }
-            | Self::Timeout { .. } => Reason::Unreachable,
+            Self::RepositoryMissing { .. } | Self::Unreachable { .. } | Self::Denied { .. } | Self::Timeout { .. } => {
+                Reason::Unreachable
+            }
             Self::BranchMissing { .. } | Self::Unborn { .. } | Self::Detached { .. } => Reason::BranchMissing,
             Self::Corrupt { .. } => Reason::Corrupt,
             Self::Owner { .. }

@@ -53,8 +53,7 @@ pub(super) fn confirms_prune(commit: &git2::Commit<'_>) -> bool {
 /// The ids of the commits that `tip` has and `base` has not, the newest first, children before parents, at most
 /// `commits_max`.
 pub(super) fn range(repo: &Repository, base: Oid, tip: Oid, commits_max: usize) -> Result<Vec<Oid>, Error> {
-    let failed =
-        |error| Error::from_git(&repo.path().display().to_string(), format!("the history of {tip}"), &error);
+    let failed = |error| Error::from_git(&repo.path().display().to_string(), format!("the history of {tip}"), &error);
     let mut walk = repo.revwalk().map_err(failed)?;
     walk.set_sorting(Sort::TOPOLOGICAL | Sort::TIME).map_err(failed)?;
     walk.push(tip).map_err(failed)?;
@@ -83,13 +82,7 @@ impl Attribution {
 
     /// Attributes the paths in `changed` that `tip` has (`present`) and forgets the others of them. What the history
     /// does not tell, because it is damaged or too long, stays without a commit: manifests do not depend on it.
-    pub fn update(
-        &mut self,
-        repo: &Repository,
-        tip: Oid,
-        changed: &[Arc<str>],
-        present: impl Fn(&Arc<str>) -> bool,
-    ) {
+    pub fn update(&mut self, repo: &Repository, tip: Oid, changed: &[Arc<str>], present: impl Fn(&Arc<str>) -> bool) {
         if changed.is_empty() {
             return;
         }
