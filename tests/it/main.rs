@@ -2,3 +2,4 @@
 
 mod manifest;
 mod remember;
+mod up;
