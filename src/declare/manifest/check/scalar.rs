@@ -44,16 +44,18 @@ pub(super) fn read(
     text: &str,
 ) -> Option<Result<Json, Finding>> {
     let has = |name: &str| types.contains(&name);
-    if has("boolean") && (text.eq_ignore_ascii_case("true") || text.eq_ignore_ascii_case("false")) {
-        return Some(Ok(Json::Bool(text.eq_ignore_ascii_case("true"))));
+    // The typed decoding takes quoted numbers and truth values too, and white space around them.
+    let bare = text.trim_matches([' ', '\t', '\n', '\r']);
+    if has("boolean") && (bare.eq_ignore_ascii_case("true") || bare.eq_ignore_ascii_case("false")) {
+        return Some(Ok(Json::Bool(bare.eq_ignore_ascii_case("true"))));
     }
     if has("integer")
-        && let Some(number) = whole_number(text)
+        && let Some(number) = whole_number(bare)
     {
         return Some(whole_in_range(schema, at, span, number));
     }
     if has("number")
-        && let Some(number) = float(text)
+        && let Some(number) = float(bare)
     {
         return Some(float_in_range(schema, at, span, number));
     }
