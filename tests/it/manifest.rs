@@ -1,3 +1,6 @@
 //! Manifests as files: what is said about broken ones, what is true of all of them.
 
+mod corpus;
 mod invalid;
+mod locate;
+mod properties;

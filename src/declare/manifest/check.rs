@@ -121,8 +121,8 @@ impl<'s> Checker<'s> {
         mended
     }
 
-    fn keep(&mut self, read: Result<Json, Finding>) -> Option<Json> {
-        read.map_err(|finding| self.checked.findings.push(finding)).ok()
+    fn keep(&mut self, read: Result<Json, Box<Finding>>) -> Option<Json> {
+        read.map_err(|finding| self.checked.findings.push(*finding)).ok()
     }
 
     /// `key:` with nothing behind it, or `null`.

@@ -10,6 +10,8 @@ mod diagnose;
 pub mod diagnostic;
 pub mod document;
 mod envelope;
+#[doc(hidden)]
+pub mod exercise;
 mod header;
 pub mod kind;
 pub mod limit;
@@ -23,6 +25,7 @@ mod secret;
 mod source;
 mod split;
 mod submit;
+mod text;
 mod tree;
 mod yaml;
 

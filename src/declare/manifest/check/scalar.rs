@@ -21,7 +21,7 @@ pub(in super::super) fn allowed(schema: &Json) -> Vec<&str> {
 }
 
 /// A word that must be one of `allowed`.
-pub(super) fn word(allowed: &[&str], at: &At, span: SourceSpan, text: &str) -> Result<Json, Finding> {
+pub(super) fn word(allowed: &[&str], at: &At, span: SourceSpan, text: &str) -> Result<Json, Box<Finding>> {
     if allowed.contains(&text) {
         return Ok(Json::from(text));
     }
@@ -30,9 +30,8 @@ pub(super) fn word(allowed: &[&str], at: &At, span: SourceSpan, text: &str) -> R
         help = format!("did you mean `{meant}`? ");
     }
     help.push_str(&format!("allowed: {}", names(allowed)));
-    Err(Finding::new(code::NOT_ALLOWED, span, format!("`{}` cannot be {}", at.path, quoted(text)))
-        .label("not one of the allowed values")
-        .help(help))
+    let finding = Finding::new(code::NOT_ALLOWED, span, format!("`{}` cannot be {}", at.path, quoted(text)));
+    Err(Box::new(finding.label("not one of the allowed values").help(help)))
 }
 
 /// Reads a scalar as the first of `types` that it can be; none when it can be none of them.
@@ -42,7 +41,7 @@ pub(super) fn read(
     at: &At,
     span: SourceSpan,
     text: &str,
-) -> Option<Result<Json, Finding>> {
+) -> Option<Result<Json, Box<Finding>>> {
     let has = |name: &str| types.contains(&name);
     // The typed decoding takes quoted numbers and truth values too, and white space around them.
     let bare = text.trim_matches([' ', '\t', '\n', '\r']);
@@ -63,7 +62,7 @@ pub(super) fn read(
 }
 
 /// A value without a schema, as YAML's core rules read it.
-pub(super) fn untyped(at: &At, node: &Node, text: &str, plain: bool) -> Result<Json, Finding> {
+pub(super) fn untyped(at: &At, node: &Node, text: &str, plain: bool) -> Result<Json, Box<Finding>> {
     if node.is_null() {
         return Ok(Json::Null);
     }
@@ -117,7 +116,7 @@ fn float(text: &str) -> Option<f64> {
     text.parse().ok().filter(|_| like_a_number).or_else(|| whole_number(text).map(|number| number as f64))
 }
 
-fn whole_in_range(schema: &Json, at: &At, span: SourceSpan, number: i128) -> Result<Json, Finding> {
+fn whole_in_range(schema: &Json, at: &At, span: SourceSpan, number: i128) -> Result<Json, Box<Finding>> {
     let (low, high) = whole_bounds(schema);
     let within = number >= low && number <= high;
     within.then(|| Number::from_i128(number)).flatten().map(Json::Number).ok_or_else(|| {
@@ -138,7 +137,7 @@ fn whole_bounds(schema: &Json) -> (i128, i128) {
     (said("minimum").unwrap_or(low).max(low), said("maximum").unwrap_or(high).min(high))
 }
 
-fn float_in_range(schema: &Json, at: &At, span: SourceSpan, number: f64) -> Result<Json, Finding> {
+fn float_in_range(schema: &Json, at: &At, span: SourceSpan, number: f64) -> Result<Json, Box<Finding>> {
     let low = schema.get("minimum").and_then(Json::as_f64).unwrap_or(f64::MIN);
     let high = schema.get("maximum").and_then(Json::as_f64).unwrap_or(f64::MAX);
     let within = number >= low && number <= high;
@@ -148,14 +147,14 @@ fn float_in_range(schema: &Json, at: &At, span: SourceSpan, number: f64) -> Resu
     })
 }
 
-fn out_of_range(schema: &Json, at: &At, span: SourceSpan, shown: &str) -> Finding {
+fn out_of_range(schema: &Json, at: &At, span: SourceSpan, shown: &str) -> Box<Finding> {
     let tail = if shown.starts_with("not ") { "" } else { ", out of range" };
-    Finding::new(code::OUT_OF_RANGE, span, format!("`{}` is {shown}{tail}", at.path))
-        .label(format!("expected {}", expected(schema)))
+    let finding = Finding::new(code::OUT_OF_RANGE, span, format!("`{}` is {shown}{tail}", at.path));
+    Box::new(finding.label(format!("expected {}", expected(schema))))
 }
 
 /// A text of the form that the schema names.
-fn formed(schema: &Json, at: &At, span: SourceSpan, text: &str) -> Result<Json, Finding> {
+fn formed(schema: &Json, at: &At, span: SourceSpan, text: &str) -> Result<Json, Box<Finding>> {
     let path = &at.path;
     let finding = match schema.get("format").and_then(Json::as_str) {
         Some("arcology-name") => Name::new(text).err().map(|error| {
@@ -185,7 +184,7 @@ fn formed(schema: &Json, at: &At, span: SourceSpan, text: &str) -> Result<Json, 
     };
     match finding {
         None => Ok(Json::from(text)),
-        Some(finding) => Err(finding.label(format!("expected {}", expected(schema)))),
+        Some(finding) => Err(Box::new(finding.label(format!("expected {}", expected(schema))))),
     }
 }
 
