@@ -6,7 +6,7 @@ use serde_json::Value;
 use super::diagnostic::{Diagnostic, Severity};
 use super::document::{Document, ParsedFile};
 use super::limit::{DIAGNOSTICS_MAX, FILE_DOCUMENTS_MAX, LINE_CHARS_MAX, MESSAGE_CHARS_MAX};
-use super::{code, locate, parse};
+use super::{code, diagnose, locate, parse, yaml};
 
 /// The longest mapping key that YAML takes without a question mark, in characters (YAML 1.2.2, section 7.4.2).
 const SIMPLE_KEY_CHARS_MAX: usize = 1_000;
@@ -23,6 +23,7 @@ pub fn manifest(bytes: &[u8]) {
     assert_eq!(parsed, parse::file("fuzz.yaml", bytes), "the same bytes give the same answer");
     for document in &parsed.documents {
         given_back_from_its_text(document);
+        the_tree_says_the_same(document);
         same_digest_when_written_out(document);
         located(document);
     }
@@ -66,6 +67,19 @@ fn sound(diagnostic: &Diagnostic) {
 fn given_back_from_its_text(document: &Document) {
     let again = parse::document(&document.place.path, document.place.line, &document.text);
     assert_eq!(again.as_ref(), Ok(document));
+}
+
+/// Submitted tasks are read from the tree, committed ones without it: both must mean the same. Tags are left out:
+/// `!!float 1` is the library's business.
+fn the_tree_says_the_same(document: &Document) {
+    if document.text.contains('!') {
+        return;
+    }
+    let root = yaml::tree(&document.text).root;
+    let Some(examined) = root.map(|root| diagnose::examine(&root, false)) else { panic!("a document has a tree") };
+    let errors: Vec<_> = examined.findings.iter().filter(|finding| finding.severity == Severity::Error).collect();
+    assert!(errors.is_empty(), "{errors:?}");
+    assert_eq!(examined.spec.as_ref(), Some(&document.spec));
 }
 
 fn same_digest_when_written_out(document: &Document) {

@@ -148,7 +148,8 @@ mod tests {
             read("capability: text.stats\n---\n- capability: ocr.pdf\n").unwrap(),
             [stats(), named(None, "ocr.pdf")]
         );
-        let mixed = r#"[{"capability": ["ocr.pdf", "text.stats"]}, {"apiVersion": "arcology/v1alpha1", "kind": "Task", "metadata": {"name": "b"}, "spec": {"capability": "ocr.pdf"}}]"#;
+        let mixed = r#"[{"capability": ["ocr.pdf", "text.stats"]},
+            {"apiVersion": "arcology/v1alpha1", "kind": "Task", "metadata": {"name": "b"}, "spec": {"capability": "ocr.pdf"}}]"#;
         let chain = (None, vec!["ocr.pdf".to_owned(), "text.stats".to_owned()]);
         assert_eq!(read(mixed).unwrap(), [chain, named(Some("b"), "ocr.pdf")]);
     }

@@ -47,6 +47,7 @@ fn every_good_file_of_the_corpus_is_good() {
         ("policy.yaml", 1),
         ("blueprint-and-run.yaml", 2),
         ("task.yaml", 1),
+        ("scalars.yaml", 1),
         ("golden-set.yaml", 1),
         ("experiment.yaml", 1),
         ("json-with-tabs.json", 1),

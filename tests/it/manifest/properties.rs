@@ -52,14 +52,31 @@ const PIECES: &[&str] = &[
     "\0",
     ".inf",
     "0x1F",
+    "1_0",
+    "{linux: }",
+    "true",
+    "~",
+    "! ",
+    "!!null ",
+    "'5'",
     "sk-0123456789abcdefghijkl",
 ];
 
 /// The good files of the corpus.
 fn good_files() -> Vec<Vec<u8>> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/corpus/manifest");
-    let names =
-        ["host", "runtime", "model", "loadout", "policy", "blueprint-and-run", "task", "golden-set", "experiment"];
+    let names = [
+        "host",
+        "runtime",
+        "model",
+        "loadout",
+        "policy",
+        "blueprint-and-run",
+        "task",
+        "scalars",
+        "golden-set",
+        "experiment",
+    ];
     names.iter().map(|name| std::fs::read(folder.join(format!("{name}.yaml"))).unwrap()).collect()
 }
 

@@ -35,14 +35,12 @@ pub(super) fn word(allowed: &[&str], at: &At, span: SourceSpan, text: &str) -> R
 }
 
 /// Reads a scalar as the first of `types` that it can be; none when it can be none of them.
-pub(super) fn read(
-    schema: &Json,
-    types: &[&str],
-    at: &At,
-    span: SourceSpan,
-    text: &str,
-) -> Option<Result<Json, Box<Finding>>> {
-    let has = |name: &str| types.contains(&name);
+pub(super) fn read(schema: &Json, types: &[&str], at: &At, node: &Node) -> Option<Result<Json, Box<Finding>>> {
+    let Value::Scalar { text, plain } = &node.value else { return None };
+    let span = node.span;
+    // Where a field takes a text or something else, quotes say that it is the text.
+    let quoted_text = !plain && types.contains(&"string");
+    let has = |name: &str| types.contains(&name) && (name == "string" || !quoted_text);
     // The typed decoding takes quoted numbers and truth values too, and white space around them.
     let bare = text.trim_matches([' ', '\t', '\n', '\r']);
     if has("boolean") && (bare.eq_ignore_ascii_case("true") || bare.eq_ignore_ascii_case("false")) {
@@ -87,12 +85,16 @@ pub(super) fn whole_number(text: &str) -> Option<i128> {
         Some(rest) => (true, rest),
         None => (false, text.strip_prefix('+').unwrap_or(text)),
     };
-    let (radix, digits) = [("0x", 16), ("0o", 8), ("0b", 2)]
+    let (radix, digits) = [("0x", 16), ("0X", 16), ("0o", 8), ("0O", 8), ("0b", 2), ("0B", 2)]
         .into_iter()
         .find_map(|(prefix, radix)| Some((radix, digits.strip_prefix(prefix)?)))
         .unwrap_or((10, digits));
     let starts_well = digits.starts_with(|c: char| c.is_digit(radix));
     if !starts_well || (radix == 10 && digits.len() > 1 && digits.starts_with('0')) {
+        return None;
+    }
+    // A line may stand between two digits, and nowhere else.
+    if digits.ends_with('_') || digits.contains("__") {
         return None;
     }
     let digits: String = digits.chars().filter(|c| *c != '_').collect();
@@ -113,7 +115,7 @@ fn float(text: &str) -> Option<f64> {
     }
     let unsigned = text.strip_prefix(['+', '-']).unwrap_or(text);
     let like_a_number = unsigned.starts_with(|c: char| c.is_ascii_digit() || c == '.');
-    text.parse().ok().filter(|_| like_a_number).or_else(|| whole_number(text).map(|number| number as f64))
+    text.parse().ok().filter(|_| like_a_number)
 }
 
 fn whole_in_range(schema: &Json, at: &At, span: SourceSpan, number: i128) -> Result<Json, Box<Finding>> {
@@ -317,10 +319,11 @@ mod tests {
 
     #[test]
     fn whole_numbers_are_read_as_the_yaml_library_reads_them() {
-        for (text, number) in [("0", 0), ("-5", -5), ("+7", 7), ("0x10", 16), ("0o17", 15), ("0b11", 3)] {
+        for (text, number) in [("0", 0), ("-5", -5), ("+7", 7), ("0x10", 16), ("0X1_f", 31), ("0o17", 15), ("0b11", 3)]
+        {
             assert_eq!(whole_number(text), Some(number), "{text}");
         }
-        for text in ["", "-", "007", "1.0", "1e3", "ten", "0x", "_1", "１"] {
+        for text in ["", "-", "1_", "1__0", "007", "1.0", "1e3", "ten", "0x", "_1", "１"] {
             assert_eq!(whole_number(text), None, "{text}");
         }
         assert_eq!(whole_number(&"9".repeat(60)), Some(i128::MAX));
