@@ -3,4 +3,5 @@
 mod corpus;
 mod invalid;
 mod locate;
+mod pages;
 mod properties;

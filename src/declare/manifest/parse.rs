@@ -1,7 +1,7 @@
 //! Files into documents. Nothing here fails: what cannot be used comes back as [`Broken`], with every reason.
 //!
 //! The fast path is one decode of each document. Only when something is wrong is the document read again as a tree
-//! with positions, to find every problem and its place ([`super::diagnose`]).
+//! with positions, to find every problem and its place (`diagnose`).
 
 use std::sync::Arc;
 
