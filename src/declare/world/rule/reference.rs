@@ -22,13 +22,6 @@ pub fn check(subject: Subject<'_>, world: &Candidate<'_>, report: &mut Report) {
                 .label(format_args!("declared at {place}"))
                 .help(format_args!("mend {kind}/{name} first; there may be nothing else wrong here")),
         ),
-        Found::Removed(place) => report.error(
-            subject,
-            &code::UNKNOWN_REFERENCE,
-            Problem::at(path, format_args!("{kind} `{name}` is no longer declared"))
-                .label(format_args!("stood at {place} until this revision"))
-                .help(format_args!("declare {kind}/{name} again, or remove what refers to it")),
-        ),
         Found::Unknown => report.error(
             subject,
             &code::UNKNOWN_REFERENCE,
