@@ -3,5 +3,6 @@
 pub mod clock;
 pub mod controller;
 pub mod engine;
+pub mod http;
 pub mod runtime;
 pub mod source;

@@ -1,7 +1,18 @@
 //! Runtimes: one contract, one file or folder an adapter. An adapter translates; it decides nothing.
 
 pub mod adapter;
+pub mod builtin;
+pub mod connect;
+pub mod document;
+pub mod fault;
+pub mod input;
+pub mod llama_swap;
+pub mod params;
+pub mod prompts;
+pub mod sse;
+pub mod stop;
 
 pub use adapter::{
     Abilities, Adapter, Fault, InputFile, Invocation, Outcome, Output, Progress, RuntimeError, RuntimeEvent,
 };
+pub use connect::{Places, connect};

@@ -1,19 +1,20 @@
 //! The manifest files of the tree that was read last, parsed, and how to get from there to another tree.
 //!
-//! Only content whose id is new is read and parsed; everything else is taken over. Which files are used is a function
+//! Only content whose id is new is read and parsed; everything else is taken over. Which files are read is a function
 //! of the tree alone: the first [`MANIFESTS_MAX`] in the order of their paths.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use git2::{Oid, Repository};
 
-use crate::core::text;
-use crate::declare::manifest::ParsedFile;
+use crate::declare::manifest::{ParsedFile, parse};
 
-use super::options::{DATA_BYTES_MAX, MANIFEST_BYTES_MAX, MANIFESTS_MAX, Parser};
+use super::fault::Fault;
+use super::options::{DATA_BYTES_MAX, MANIFEST_BYTES_MAX, MANIFESTS_MAX};
+use super::reader::{self, Content};
 use super::tree::{self, Change, Entry};
-use super::{Error, Stats, place, reader};
+use super::{Error, Stats, place};
 
 /// The manifests of one tree.
 #[derive(Clone, Debug, Default)]
@@ -22,8 +23,8 @@ pub(super) struct Index {
     tree: Option<Oid>,
     entries: BTreeMap<Arc<str>, Entry>,
     files: Arc<BTreeMap<Arc<str>, Arc<ParsedFile>>>,
-    /// Where `files` holds the remark that there are too many, instead of the file itself.
-    remark: Option<Arc<str>>,
+    /// The first path that was one too many.
+    cut: Option<Arc<str>>,
 }
 
 /// What moving to another tree did.
@@ -44,169 +45,145 @@ impl Index {
         self.tree
     }
 
-    /// Whether something stands at `path` now.
-    pub fn has(&self, path: &str) -> bool {
-        self.entries.contains_key(path)
+    /// Everything that stands in the manifest folders now.
+    pub fn entries(&self) -> &BTreeMap<Arc<str>, Entry> {
+        &self.entries
     }
 
     /// Moves to the tree `to`, reading what differs. On an error nothing has changed.
-    pub fn move_to(&mut self, repo: &Repository, parser: &Parser, to: Oid) -> Result<Moved, Error> {
-        // Trees of the last look may be gone after a rewrite and a garbage collection: then everything is read anew.
+    pub fn move_to(&mut self, repo: &Repository, to: Oid) -> Result<Moved, Error> {
         let changes = match tree::changes(repo, self.tree, Some(to)) {
+            // The old tree may be gone after a rewrite and a garbage collection: then everything is read anew.
             Err(Error::Corrupt { .. }) if self.tree.is_some() => {
                 let mut fresh = Self::default();
-                let moved = fresh.move_to(repo, parser, to)?;
+                let mut moved = fresh.move_to(repo, to)?;
+                moved.paths.extend(self.entries.keys().filter(|path| !fresh.entries.contains_key(*path)).cloned());
                 *self = fresh;
                 return Ok(moved);
             }
             other => other?,
         };
-        let load = |jobs: &[(Arc<str>, Oid)]| read_and_parse(repo, parser, jobs);
-        let moved = self.apply(parser, changes, load)?;
+        let moved = self.apply(changes, |jobs| read_and_parse(repo, jobs))?;
         self.tree = Some(to);
         Ok(moved)
     }
 
-    /// Takes `changes` in, with `load` giving the parsed files that are asked for.
+    /// Takes `changes` in, with `load` giving the parsed files that are asked for: `None` for what turns out to be
+    /// data. On an error nothing has changed.
     pub fn apply(
         &mut self,
-        parser: &Parser,
         changes: Vec<Change>,
         load: impl FnOnce(&[(Arc<str>, Oid)]) -> Result<Vec<Option<ParsedFile>>, Error>,
     ) -> Result<Moved, Error> {
         let mut entries = std::mem::take(&mut self.entries);
-        let was_over = entries.len() > MANIFESTS_MAX;
-        let undo: Vec<_> =
-            changes.iter().map(|change| (change.path.clone(), entries.get(&change.path).copied())).collect();
-        for change in &changes {
-            set(&mut entries, &change.path, change.entry);
-        }
-        let over = entries.len() > MANIFESTS_MAX;
-        let result = if over || was_over {
-            self.select_anew(parser, &entries, &undo, load)
+        let before: Vec<_> =
+            changes.iter().map(|change| (change.path.clone(), set(&mut entries, &change.path, change.entry))).collect();
+        let result = if self.cut.is_some() || entries.len() > MANIFESTS_MAX {
+            self.select_anew(&entries, &changes, load)
         } else {
-            self.update(parser, &changes, load)
+            self.update(&changes, load)
         };
-        match result {
-            Ok(parsed) => {
-                let stats = Stats { parsed, reused: self.files.len().saturating_sub(parsed) };
-                self.entries = entries;
-                Ok(Moved { paths: changes.into_iter().map(|change| change.path).collect(), stats })
-            }
-            Err(error) => {
-                // In reverse: a path that changed twice gets back what it was first.
-                for (path, entry) in undo.iter().rev() {
-                    set(&mut entries, path, *entry);
-                }
-                self.entries = entries;
-                Err(error)
+        if result.is_err() {
+            // In reverse: a path that changed twice gets back what it was first.
+            for (path, entry) in before.iter().rev() {
+                set(&mut entries, path, *entry);
             }
         }
+        self.entries = entries;
+        let parsed = result?;
+        let stats = Stats { parsed, reused: self.files.len().saturating_sub(parsed) };
+        Ok(Moved { paths: changes.into_iter().map(|change| change.path).collect(), stats })
     }
 
     /// The common case: only the changed paths are touched.
     fn update(
         &mut self,
-        parser: &Parser,
         changes: &[Change],
         load: impl FnOnce(&[(Arc<str>, Oid)]) -> Result<Vec<Option<ParsedFile>>, Error>,
     ) -> Result<usize, Error> {
-        let jobs: Vec<_> =
-            changes.iter().filter_map(|change| Some((change.path.clone(), blob(change.entry?)?))).collect();
+        let id = |change: &Change| match change.entry {
+            Some(Entry::File(id)) => Some((change.path.clone(), id)),
+            Some(Entry::Fault(_)) | None => None,
+        };
+        let jobs: Vec<_> = changes.iter().filter_map(id).collect();
         let parsed = load(&jobs)?;
-        let count = jobs.len();
         let files = Arc::make_mut(&mut self.files);
         for change in changes {
             match change.entry {
                 None | Some(Entry::File(_)) => drop(files.remove(&change.path)),
-                Some(Entry::Fault(why)) => {
-                    files.insert(change.path.clone(), Arc::new((parser.unreadable)(&change.path, why)));
+                Some(Entry::Fault(fault)) => {
+                    files.insert(change.path.clone(), Arc::new(fault.file(&change.path)));
                 }
             }
         }
-        files.extend(present(jobs, parsed));
-        Ok(count)
+        Ok(insert(files, &jobs, parsed))
     }
 
     /// More files than are read: picks them by the order of their paths, taking over what is known.
     fn select_anew(
         &mut self,
-        parser: &Parser,
         entries: &BTreeMap<Arc<str>, Entry>,
-        before: &[(Arc<str>, Option<Entry>)],
+        changes: &[Change],
         load: impl FnOnce(&[(Arc<str>, Oid)]) -> Result<Vec<Option<ParsedFile>>, Error>,
     ) -> Result<usize, Error> {
-        let changed: std::collections::BTreeSet<_> = before.iter().map(|(path, _)| path).collect();
+        let changed: BTreeSet<_> = changes.iter().map(|change| &change.path).collect();
+        let was_read = |path: &Arc<str>| self.cut.as_ref().is_none_or(|cut| path < cut) && !changed.contains(path);
         let mut files = BTreeMap::new();
         let mut jobs = Vec::new();
-        for (path, entry) in entries.iter().take(MANIFESTS_MAX) {
-            match (*entry, self.files.get(path)) {
-                (Entry::Fault(why), _) => {
-                    files.insert(path.clone(), Arc::new((parser.unreadable)(path, why)));
+        for (rank, (path, entry)) in entries.iter().enumerate() {
+            let file = match (*entry, self.files.get(path)) {
+                (Entry::Fault(fault), _) => Arc::new(fault.file(path)),
+                (Entry::File(_), _) if rank >= MANIFESTS_MAX => Arc::new(Fault::OneOfTooMany.file(path)),
+                (Entry::File(_), Some(known)) if was_read(path) => known.clone(),
+                (Entry::File(id), _) => {
+                    jobs.push((path.clone(), id));
+                    continue;
                 }
-                (Entry::File(_), Some(known)) if !changed.contains(path) && self.remark.as_ref() != Some(path) => {
-                    files.insert(path.clone(), known.clone());
-                }
-                (Entry::File(id), _) => jobs.push((path.clone(), id)),
-            }
+            };
+            files.insert(path.clone(), file);
         }
-        let parsed = load(&jobs)?;
-        let count = jobs.len();
-        files.extend(present(jobs, parsed));
-        if let Some((path, _)) = entries.iter().nth(MANIFESTS_MAX) {
-            let left = text::count(entries.len() - MANIFESTS_MAX, "file");
-            let why =
-                format!("there are more than {MANIFESTS_MAX} manifest files: from here on {left} in all are not read");
-            files.insert(path.clone(), Arc::new((parser.unreadable)(path, &why)));
-        }
-        self.remark = entries.keys().nth(MANIFESTS_MAX).cloned();
+        let count = insert(&mut files, &jobs, load(&jobs)?);
+        self.cut = entries.keys().nth(MANIFESTS_MAX).cloned();
         self.files = Arc::new(files);
         Ok(count)
     }
 }
 
-fn set(entries: &mut BTreeMap<Arc<str>, Entry>, path: &Arc<str>, entry: Option<Entry>) {
+/// Sets what stands at a path, and gives what stood there.
+fn set(entries: &mut BTreeMap<Arc<str>, Entry>, path: &Arc<str>, entry: Option<Entry>) -> Option<Entry> {
     match entry {
-        Some(entry) => drop(entries.insert(path.clone(), entry)),
-        None => drop(entries.remove(path)),
+        Some(entry) => entries.insert(path.clone(), entry),
+        None => entries.remove(path),
     }
 }
 
-fn blob(entry: Entry) -> Option<Oid> {
-    match entry {
-        Entry::File(id) => Some(id),
-        Entry::Fault(_) => None,
-    }
-}
-
-fn present(
-    jobs: Vec<(Arc<str>, Oid)>,
-    parsed: Vec<Option<ParsedFile>>,
-) -> impl Iterator<Item = (Arc<str>, Arc<ParsedFile>)> {
-    jobs.into_iter().zip(parsed).filter_map(|((path, _), file)| Some((path, Arc::new(file?))))
-}
-
-/// Reads and parses blobs. `None` for what turns out to be data.
-fn read_and_parse(
-    repo: &Repository,
-    parser: &Parser,
+/// Adds what was parsed, and says how many files that were.
+fn insert(
+    files: &mut BTreeMap<Arc<str>, Arc<ParsedFile>>,
     jobs: &[(Arc<str>, Oid)],
-) -> Result<Vec<Option<ParsedFile>>, Error> {
-    let damaged = |id: Oid, error: &git2::Error| {
-        Error::from_git(&repo.path().display().to_string(), format!("the file content {id}"), error)
-    };
-    let odb = repo.odb().map_err(|error| damaged(Oid::ZERO_SHA1, &error))?;
-    reader::parse_all(
-        parser,
-        jobs.iter().map(|(path, id)| {
-            let (bytes, _) = odb.read_header(*id).map_err(|error| damaged(*id, &error))?;
-            let bytes = bytes as u64;
-            let bytes_max = if place::may_be_data(path) { DATA_BYTES_MAX } else { MANIFEST_BYTES_MAX };
-            if bytes > bytes_max {
-                return Ok((path.clone(), reader::Content::TooLarge(bytes)));
-            }
-            let blob = repo.find_blob(*id).map_err(|error| damaged(*id, &error))?;
-            Ok((path.clone(), reader::Content::Bytes(blob.content().to_vec())))
-        }),
-    )
+    parsed: Vec<Option<ParsedFile>>,
+) -> usize {
+    for ((path, _), file) in jobs.iter().zip(parsed) {
+        if let Some(file) = file {
+            files.insert(path.clone(), Arc::new(file));
+        }
+    }
+    jobs.len()
+}
+
+/// Reads and parses blobs.
+fn read_and_parse(repo: &Repository, jobs: &[(Arc<str>, Oid)]) -> Result<Vec<Option<ParsedFile>>, Error> {
+    let damaged = |what: String, error: &git2::Error| Error::from_git(&repo.path().display().to_string(), what, error);
+    let odb = repo.odb().map_err(|error| damaged("the object store".into(), &error))?;
+    let contents = jobs.iter().map(|(path, id)| {
+        let damaged = |error| damaged(format!("the content {id} of `{path}`"), &error);
+        let (bytes, _) = odb.read_header(*id).map_err(damaged)?;
+        let bytes_max = if place::may_be_data(path) { DATA_BYTES_MAX } else { MANIFEST_BYTES_MAX };
+        if bytes as u64 > bytes_max {
+            return Ok((path.clone(), Content::TooLarge(bytes as u64)));
+        }
+        let blob = repo.find_blob(*id).map_err(damaged)?;
+        Ok((path.clone(), Content::Bytes(blob.content().to_vec())))
+    });
+    reader::parse_all(parse::file, contents)
 }

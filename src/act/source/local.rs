@@ -11,6 +11,21 @@ use git2::{ErrorCode, ObjectType, Oid, Reference, Repository, RepositoryOpenFlag
 
 use super::{Error, Paths, place};
 
+/// A repository that is open, and a second handle to answer for its files.
+pub(super) struct Open {
+    pub local: Local,
+    pub lookup: Lookup,
+}
+
+impl Open {
+    /// Opens the repository at or above `path`.
+    pub fn at(path: &Path, shown: &str) -> Result<Self, Error> {
+        let local = Local::open(path, shown)?;
+        let lookup = Lookup::new(local.repo.path());
+        Ok(Self { local, lookup })
+    }
+}
+
 /// An open repository.
 pub(super) struct Local {
     repo: Repository,
@@ -19,8 +34,7 @@ pub(super) struct Local {
 }
 
 impl Local {
-    /// Opens the repository at or above `path`.
-    pub fn open(path: &Path, shown: &str) -> Result<Self, Error> {
+    fn open(path: &Path, shown: &str) -> Result<Self, Error> {
         let none: [&Path; 0] = [];
         match Repository::open_ext(path, RepositoryOpenFlags::empty(), none) {
             Ok(repo) => Ok(Self { repo, shown: shown.to_owned() }),
@@ -43,6 +57,14 @@ impl Local {
             Some(branch) => Ok(branch.to_owned()),
             None => Err(Error::Detached { repo: self.shown.clone() }),
         }
+    }
+
+    /// Makes `HEAD` mean `branch`. For a clone of our own only.
+    pub fn check_out(&self, branch: &str) -> Result<(), Error> {
+        if self.checked_out().is_ok_and(|head| head == branch) {
+            return Ok(());
+        }
+        self.repo.set_head(&reference(branch)?).map_err(|error| self.failed("HEAD", &error))
     }
 
     /// The newest commit of a branch.
@@ -79,7 +101,7 @@ impl Local {
         object.peel_to_commit().map(|commit| commit.id()).map_err(|_| missing())
     }
 
-    pub fn failed(&self, what: &str, error: &git2::Error) -> Error {
+    fn failed(&self, what: &str, error: &git2::Error) -> Error {
         Error::from_git(&self.shown, what, error)
     }
 
@@ -140,7 +162,7 @@ pub(super) struct Lookup {
 }
 
 impl Lookup {
-    pub fn new(git_dir: &Path) -> Self {
+    fn new(git_dir: &Path) -> Self {
         Self { git_dir: git_dir.into(), repo: Arc::default() }
     }
 

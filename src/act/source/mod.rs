@@ -19,18 +19,29 @@
 //! yet. When that first look fails or holds, [`Source::snapshot_at`] the commit in force still works from what is on disk.
 
 mod address;
+pub mod code;
+mod credentials;
 mod error;
+mod fault;
+mod git_program;
 mod history;
 mod index;
 mod local;
 mod look;
-mod options;
+pub mod options;
 mod place;
 mod reader;
+mod remote;
 mod snapshot;
+mod state;
 mod tree;
+mod verify;
+mod watch;
+mod worktree;
 
 pub use error::{Error, Reason};
 pub use look::Source;
-pub use options::{Options, Parser};
+pub use options::Options;
 pub use snapshot::{Held, Paths, Poll, Snapshot, Stats};
+pub use watch::{Places, Wake, Watcher};
+pub use worktree::snapshot_of_dir;

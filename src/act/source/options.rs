@@ -1,22 +1,22 @@
-//! What the source is told: where, which branch, whom to trust, and how to read a file. And its limits.
+//! What the source is told: where, which branch, whom to trust. And its limits.
 
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
-use crate::declare::manifest::ParsedFile;
+use crate::declare::manifest::limit;
 
 /// The folders that manifests are read from; any kind may stand in any of them.
 pub const FOLDERS: [&str; 4] = ["blueprints", "goldensets", "manifests", "policies"];
-/// Manifest files that are read, in the order of their paths; further ones are reported as one problem.
+/// Manifest files that are read, in the order of their paths; further ones are reported and not read.
 pub const MANIFESTS_MAX: usize = 20_000;
 /// Entries of the manifest folders that are looked at in one comparison: a bound against trees that repeat themselves.
-pub const ENTRIES_MAX: usize = 400_000;
+pub const ENTRIES_MAX: usize = 200_000;
 /// Folders inside folders.
 pub const DEPTH_MAX: usize = 16;
-/// Bytes of a manifest file that are read at all; the parser's own bound may be lower.
-pub const MANIFEST_BYTES_MAX: u64 = 1 << 20;
+/// Bytes of a manifest file.
+pub const MANIFEST_BYTES_MAX: u64 = limit::FILE_BYTES_MAX as u64;
 /// Bytes of a `.json` file below `goldensets/` that are looked at to tell cases from a manifest.
 pub const DATA_BYTES_MAX: u64 = 16 << 20;
 /// Commits that are looked at to find who changed a file last, and that a range lists.
@@ -25,17 +25,6 @@ pub const COMMITS_MAX: usize = 2_000;
 pub const INTERVAL: Duration = Duration::from_secs(10);
 /// Where programs (`git`, `ssh`, `ssh-keygen`) are looked for. The daemon's own `PATH` is not trusted with this.
 pub const PROGRAM_PATH: &str = "/usr/local/bin:/usr/bin:/bin";
-
-/// How the bytes of a manifest become documents. Functions, so that this room needs to know nothing of YAML.
-#[derive(Clone, Copy, Debug)]
-pub struct Parser {
-    /// Reads a file.
-    pub file: fn(path: &str, bytes: &[u8]) -> ParsedFile,
-    /// Says that a file is larger than may be read.
-    pub too_large: fn(path: &str, bytes_total: u64) -> ParsedFile,
-    /// Says that something cannot be read, and why; the reason is a lower-case sentence without a full stop.
-    pub unreadable: fn(path: &str, why: &str) -> ParsedFile,
-}
 
 /// What the source is told.
 #[derive(Clone, Debug)]
@@ -52,7 +41,6 @@ pub struct Options {
     pub worktree: bool,
     /// The folder that the deploy key or token is taken from.
     pub credentials_dir: Option<PathBuf>,
-    pub parser: Parser,
     /// `:`-separated folders that `git`, `ssh` and `ssh-keygen` are looked for in.
     pub program_path: String,
     /// How long one conversation with a remote may take.
@@ -64,7 +52,7 @@ pub struct Options {
 impl Options {
     /// Follows the checked-out branch of `repo`, verifying nothing.
     #[must_use]
-    pub fn new(repo: impl Into<String>, state_dir: impl Into<PathBuf>, parser: Parser) -> Self {
+    pub fn new(repo: impl Into<String>, state_dir: impl Into<PathBuf>) -> Self {
         Self {
             repo: repo.into(),
             branch: None,
@@ -72,7 +60,6 @@ impl Options {
             allowed_signers: None,
             worktree: false,
             credentials_dir: None,
-            parser,
             program_path: PROGRAM_PATH.into(),
             remote_timeout: Duration::from_secs(120),
             stop: Arc::default(),

@@ -2,7 +2,7 @@
 
 use crate::core::Digest;
 
-use super::options::FOLDERS;
+use super::fault::Fault;
 
 /// Extensions of manifest files.
 const EXTENSIONS: [&str; 3] = ["yaml", "yml", "json"];
@@ -26,20 +26,20 @@ pub(super) fn may_be_data(path: &str) -> bool {
 }
 
 /// The name as text, or the reason why it cannot be used and a way to write it down that no other name shares.
-pub(super) fn name(bytes: &[u8]) -> Result<&str, (String, &'static str)> {
-    let text = std::str::from_utf8(bytes).map_err(|_| (escaped(bytes), "the name is not UTF-8"))?;
-    let why = if text.is_empty() || text == "." || text == ".." || text.eq_ignore_ascii_case(".git") {
-        "the name means a place outside of the folder"
+pub(super) fn name(bytes: &[u8]) -> Result<&str, (String, Fault)> {
+    let text = std::str::from_utf8(bytes).map_err(|_| (escaped(bytes), Fault::NotUtf8))?;
+    let fault = if text.is_empty() || text == "." || text == ".." || text.eq_ignore_ascii_case(".git") {
+        Fault::LeadsOut
     } else if text.contains(['/', '\\']) {
-        "the name has a slash or backslash in it"
+        Fault::Slash
     } else if text.chars().any(char::is_control) {
-        "the name has a control character in it"
+        Fault::Control
     } else if text.len() > NAME_BYTES_MAX {
-        "the name is longer than 255 bytes"
+        Fault::NameTooLong
     } else {
         return Ok(text);
     };
-    Err((escaped(bytes), why))
+    Err((escaped(bytes), fault))
 }
 
 /// Printable ASCII as it is, everything else as `\xNN`, shortened. A usable name never has a backslash in it, so that
@@ -68,11 +68,6 @@ pub(super) fn components(path: &str) -> Option<Vec<&str>> {
     let components: Vec<_> = path.split('/').collect();
     let fine = |component: &&str| name(component.as_bytes()).is_ok();
     (components.iter().all(fine) && path.len() < 4_096).then_some(components)
-}
-
-/// Whether the path stands in one of the manifest folders.
-pub(super) fn in_folders(path: &str) -> bool {
-    path.split('/').next().is_some_and(|first| FOLDERS.contains(&first))
 }
 
 #[cfg(test)]

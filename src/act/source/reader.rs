@@ -7,9 +7,10 @@ use std::thread;
 use serde::Deserializer as _;
 use serde::de::{IgnoredAny, MapAccess, SeqAccess, Visitor};
 
-use crate::declare::manifest::ParsedFile;
+use crate::declare::manifest::{self, ParsedFile};
 
-use super::options::{MANIFEST_BYTES_MAX, Parser};
+use super::fault::Fault;
+use super::options::MANIFEST_BYTES_MAX;
 use super::{Error, place};
 
 /// Files that are in memory at once.
@@ -17,6 +18,9 @@ const BATCH: usize = 512;
 /// Threads that parse; more files than this for each of them make starting one worth it.
 const THREADS_MAX: usize = 8;
 const FILES_PER_THREAD_MIN: usize = 32;
+
+/// How bytes become documents: [`manifest::parse::file`], and in tests something that counts or fails.
+pub(super) type Parse = fn(&str, &[u8]) -> ParsedFile;
 
 /// What a file holds, or that it is too large to be read.
 #[derive(Debug)]
@@ -30,7 +34,7 @@ pub(super) enum Content {
 /// # Errors
 /// The first error of `files`.
 pub(super) fn parse_all(
-    parser: &Parser,
+    parse: Parse,
     files: impl Iterator<Item = Result<(Arc<str>, Content), Error>>,
 ) -> Result<Vec<Option<ParsedFile>>, Error> {
     let mut files = files.peekable();
@@ -39,15 +43,15 @@ pub(super) fn parse_all(
         let batch = files.by_ref().take(BATCH).collect::<Result<Vec<_>, _>>()?;
         let cores = thread::available_parallelism().map_or(1, usize::from).min(THREADS_MAX);
         let share = batch.len().div_ceil(cores).max(FILES_PER_THREAD_MIN);
-        let parse = |share: &[(Arc<str>, Content)]| -> Vec<_> {
-            share.iter().map(|(path, content)| parse_one(parser, path, content)).collect()
+        let parse_share = |share: &[(Arc<str>, Content)]| -> Vec<_> {
+            share.iter().map(|(path, content)| parse_one(parse, path, content)).collect()
         };
         if batch.len() <= share {
-            parsed.extend(parse(&batch));
+            parsed.extend(parse_share(&batch));
             continue;
         }
         thread::scope(|scope| {
-            let workers: Vec<_> = batch.chunks(share).map(|share| scope.spawn(move || parse(share))).collect();
+            let workers: Vec<_> = batch.chunks(share).map(|share| scope.spawn(move || parse_share(share))).collect();
             for worker in workers {
                 parsed.extend(worker.join().expect("a panic of the parser is caught in `parse_one`"));
             }
@@ -56,19 +60,19 @@ pub(super) fn parse_all(
     Ok(parsed)
 }
 
-fn parse_one(parser: &Parser, path: &str, content: &Content) -> Option<ParsedFile> {
+fn parse_one(parse: Parse, path: &str, content: &Content) -> Option<ParsedFile> {
     let bytes = match content {
-        Content::TooLarge(bytes) => return Some((parser.too_large)(path, *bytes)),
+        Content::TooLarge(bytes) => return Some(manifest::parse::too_large(path, *bytes)),
         Content::Bytes(bytes) => bytes,
     };
     if place::may_be_data(path) && is_data(bytes) {
         return None;
     }
     if bytes.len() as u64 > MANIFEST_BYTES_MAX {
-        return Some((parser.too_large)(path, bytes.len() as u64));
+        return Some(manifest::parse::too_large(path, bytes.len() as u64));
     }
-    let file = catch_unwind(AssertUnwindSafe(|| (parser.file)(path, bytes)));
-    Some(file.unwrap_or_else(|_| (parser.unreadable)(path, "the parser failed on it; this is a bug worth reporting")))
+    let file = catch_unwind(AssertUnwindSafe(|| parse(path, bytes)));
+    Some(file.unwrap_or_else(|_| Fault::ParserFailed.file(path)))
 }
 
 /// Whether JSON is golden-set cases and no manifest: its top level is no object, or an object with neither `apiVersion`

@@ -4,10 +4,11 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
-use crate::core::{Commit, Revision};
+use crate::core::{Commit, CommitSha, Revision};
 use crate::declare::manifest::ParsedFile;
 
 use super::Reason;
+use super::verify::COMMITS_MAX as VERIFIED_MAX;
 
 /// What a look at the repository found.
 #[derive(Clone, Debug)]
@@ -60,6 +61,36 @@ pub struct Held {
     pub message: String,
     /// What to do next.
     pub help: String,
+}
+
+impl Held {
+    pub(super) fn rewritten(revision: Revision, base: &CommitSha, base_is_known: bool) -> Self {
+        let base = base.short();
+        let message = if base_is_known {
+            format!(
+                "the history was rewritten: {} does not contain the commit in force, {base}",
+                revision.commit.sha.short()
+            )
+        } else {
+            format!("the commit in force, {base}, is not in the repository any more")
+        };
+        let help = "look at the difference with `arcology plan`, then take the new history with `arcology reconcile \
+                    --accept`, or push the old one again";
+        Self { reason: Reason::NotFastForward, revision, commit: None, message, help: help.into() }
+    }
+
+    pub(super) fn unverified(revision: Revision, commit: Commit, why: &str) -> Self {
+        let message = format!("commit {} by {} (`{}`) {why}", commit.sha.short(), commit.author, commit.subject);
+        let help = "sign it (`git rebase --exec 'git commit --amend --no-edit -S'` signs a range) and push again, or add \
+                    its author's key to the allowed-signers file";
+        Self { reason: Reason::Unverified, revision, commit: Some(commit), message, help: help.into() }
+    }
+
+    pub(super) fn too_many_to_verify(revision: Revision) -> Self {
+        let message = format!("more than {VERIFIED_MAX} commits came at once, too many to check their signatures");
+        let help = "move the branch forward in smaller steps";
+        Self { reason: Reason::Unverified, revision, commit: None, message, help: help.into() }
+    }
 }
 
 /// Answers whether a path is a regular file of the revision. Links are never followed. Cheap to clone.

@@ -12,6 +12,7 @@ use std::sync::Arc;
 
 use git2::{ObjectType, Oid, Repository, Tree, TreeEntry};
 
+use super::fault::Fault;
 use super::options::{DEPTH_MAX, ENTRIES_MAX, FOLDERS};
 use super::{Error, place};
 
@@ -21,7 +22,7 @@ pub(super) enum Entry {
     /// A file that is read as a manifest, by the id of its content.
     File(Oid),
     /// Something that cannot be read, and why.
-    Fault(&'static str),
+    Fault(Fault),
 }
 
 /// A path whose entry differs; `entry` is none when it is gone.
@@ -30,10 +31,6 @@ pub(super) struct Change {
     pub path: Arc<str>,
     pub entry: Option<Entry>,
 }
-
-pub(super) const LINK: &str = "it is a symbolic link, and links are never followed";
-const SUBMODULE: &str = "it is a submodule, and submodules are never read";
-pub(super) const TOO_DEEP: &str = "it is nested too deeply";
 
 /// What differs in the manifest folders from the tree `old` to the tree `new`: first what is gone, then what is new or
 /// changed, so that applying them in order is right.
@@ -116,7 +113,7 @@ impl<'repo> Walk<'repo> {
         let Some(bytes) = new.or(old).map(TreeEntry::name_bytes) else { return Ok(()) };
         let (name, bad) = match place::name(bytes) {
             Ok(name) => (name.to_owned(), None),
-            Err((escaped, why)) => (escaped, Some(why)),
+            Err((escaped, fault)) => (escaped, Some(fault)),
         };
         let path = if prefix.is_empty() { name } else { format!("{prefix}/{name}") };
         let folder = |side: Option<(Kind, Oid)>| {
@@ -158,18 +155,18 @@ fn kind_and_id(entry: &TreeEntry<'_>) -> (Kind, Oid) {
 }
 
 /// What the manifests see of an entry; none when it does not concern them.
-fn entry(kind: Kind, id: Oid, name: &[u8], bad: Option<&'static str>, prefix: &str, depth: usize) -> Option<Entry> {
+fn entry(kind: Kind, id: Oid, name: &[u8], bad: Option<Fault>, prefix: &str, depth: usize) -> Option<Entry> {
     let fault = bad.map(Entry::Fault);
     match kind {
         // The folder of manifests itself is a file: nothing that is expected below it can be there.
-        Kind::File if prefix.is_empty() => Some(Entry::Fault("it is a file, and should be a folder of manifests")),
+        Kind::File if prefix.is_empty() => Some(Entry::Fault(Fault::NoFolder)),
         Kind::File if place::is_manifest_name(name) => Some(fault.unwrap_or(Entry::File(id))),
         Kind::File => None,
-        Kind::Folder if depth >= DEPTH_MAX => Some(Entry::Fault(TOO_DEEP)),
+        Kind::Folder if depth >= DEPTH_MAX => Some(Entry::Fault(Fault::TooDeep)),
         Kind::Folder => fault,
-        Kind::Link if place::is_suspicious_link(name) => Some(Entry::Fault(LINK)),
+        Kind::Link if place::is_suspicious_link(name) => Some(Entry::Fault(Fault::Link)),
         Kind::Link => None,
-        Kind::Submodule => Some(Entry::Fault(SUBMODULE)),
+        Kind::Submodule => Some(Entry::Fault(Fault::Submodule)),
     }
 }
 

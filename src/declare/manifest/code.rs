@@ -20,7 +20,7 @@ macro_rules! codes {
             $(Code {
                 code: $code,
                 title: $title,
-                page: include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/errors/", $code, ".md")),
+                page: include_str!(concat!("../../../docs/errors/", $code, ".md")),
             },)*
         ];
     };

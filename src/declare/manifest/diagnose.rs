@@ -1,66 +1,230 @@
 //! Every problem of a broken document at once, each at its place.
+//!
+//! The document is read again as a tree; its header and spec are held against their schemas; what is left when all
+//! that is taken away goes through the rules of the kind, so that one mistake does not hide another.
 
+use serde::de::DeserializeSeed;
+use serde_json::{Map, Value as Json};
+
+use crate::core::text::nearest;
 use crate::core::{Kind, Name, ObjectKey};
 
+use super::API_VERSION;
+use super::check::{self, At, Checked};
 use super::code;
-use super::diagnostic::{Diagnostic, Severity};
+use super::diagnostic::{Diagnostic, SourceSpan};
 use super::document::{Broken, Place, Spec};
-use super::header::Metadata;
+use super::envelope::SpecOf;
+use super::header::{FIELDS, Metadata};
 use super::path::{self, Path};
-use super::source::{Finding, Source};
-use super::tree::Node;
-use super::yaml::{self, Failure};
+use super::rule::{self, Complaint, Subject};
+use super::schema;
+use super::source::{Finding, Source, quoted};
+use super::tree::{Entry, Node, Value};
+use super::yaml::{self, Failure, Parsed};
 
-/// A problem at a path, before its place is looked up.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Complaint {
-    pub code: &'static str,
-    pub severity: Severity,
-    pub path: Path,
-    pub message: String,
-    pub label: Option<String>,
-    pub help: Option<String>,
-}
-
-/// What is wrong with the values of a decoded document.
-#[must_use]
-pub fn complaints(_metadata: &Metadata, _spec: &Spec, _spec_json: &serde_json::Value) -> Vec<Complaint> {
-    Vec::new()
-}
-
-/// Complaints as diagnostics, in the order of the document.
+/// Complaints about a document as diagnostics, in the order in which they stand in it.
 #[must_use]
 pub fn place(source: &Source<'_>, key: &ObjectKey, complaints: Vec<Complaint>) -> Vec<Diagnostic> {
     let root = yaml::tree(source.text).root;
-    let mut findings: Vec<_> = complaints.into_iter().map(|complaint| locate(root.as_ref(), complaint)).collect();
-    findings.sort_by_key(|finding| finding.span.start);
-    findings.into_iter().map(|finding| source.diagnostic(finding, Some(key))).collect()
+    let findings = complaints.into_iter().map(|complaint| locate(root.as_ref(), complaint)).collect();
+    diagnostics(source, Some(key), findings)
 }
 
-fn locate(root: Option<&Node>, complaint: Complaint) -> Finding {
-    let Complaint { code, severity, path, message, label, help } = complaint;
-    let span = root.map(|root| root.locate(&path::steps(path.as_str()))).unwrap_or_default();
-    Finding { code, severity, span, message, label, help }
-}
-
-/// What is wrong with a document that could not be decoded.
+/// What is wrong with a document that could not be decoded, or has a number out of its range.
 #[must_use]
 pub fn broken(source: &Source<'_>, place: Place, failure: &Failure) -> Broken {
     let parsed = yaml::tree(source.text);
     let key = parsed.root.as_ref().and_then(key_of);
-    let mut findings = parsed.findings;
+    let mut findings = all(&parsed);
     if findings.is_empty() {
-        let (line, column) = failure.at.unwrap_or((1, 1));
-        findings.push(Finding::new(code::UNDECODABLE, source.span_at(line, column), failure.message.clone()));
+        findings.push(undecodable(source, failure));
     }
-    findings.sort_by_key(|finding| finding.span.start);
-    let diagnostics = findings.into_iter().map(|finding| source.diagnostic(finding, key.as_ref())).collect();
-    Broken { key, place, diagnostics }
+    Broken { diagnostics: diagnostics(source, key.as_ref(), findings), key, place }
+}
+
+/// What the YAML library said, when nothing here found out more.
+pub(super) fn undecodable(source: &Source<'_>, failure: &Failure) -> Finding {
+    let (line, column) = failure.at.unwrap_or((1, 1));
+    let message = crate::core::text::shorten(&failure.message, MESSAGE_CHARS_MAX);
+    Finding::new(code::UNDECODABLE, source.span_at(line, column), message).label("the reader stopped here")
+}
+
+/// The longest message of the YAML library that is passed on, in characters.
+const MESSAGE_CHARS_MAX: usize = 160;
+
+/// Findings as diagnostics, in the order of the text, each once.
+pub(super) fn diagnostics(source: &Source<'_>, key: Option<&ObjectKey>, mut findings: Vec<Finding>) -> Vec<Diagnostic> {
+    findings.sort_by(|a, b| (a.span.start, a.code, &a.message).cmp(&(b.span.start, b.code, &b.message)));
+    findings.dedup();
+    findings.into_iter().map(|finding| source.diagnostic(finding, key)).collect()
+}
+
+pub(super) fn locate(root: Option<&Node>, complaint: Complaint) -> Finding {
+    let Complaint { code, severity, path, at_key, message, label, help } = complaint;
+    let steps = path::steps(path.as_str());
+    let span = root.map(|root| if at_key { root.locate_key(&steps) } else { root.locate(&steps) });
+    Finding { code, severity, span: span.unwrap_or_default(), message, label, help, first_line: None }
 }
 
 /// Whose document this is, as far as its header can be read.
-fn key_of(root: &Node) -> Option<ObjectKey> {
+pub(super) fn key_of(root: &Node) -> Option<ObjectKey> {
     let kind = Kind::parse(root.entry("kind")?.node.text()?)?;
     let name = root.entry("metadata")?.node.entry("name")?.node.text()?;
     Some(ObjectKey::new(kind, Name::new(name).ok()?))
+}
+
+/// Every finding of a document. Of a text that is no YAML only the syntax is reported: what seems to be missing may
+/// stand behind the break.
+fn all(parsed: &Parsed) -> Vec<Finding> {
+    let mut findings = parsed.findings.clone();
+    if let Some(root) = parsed.root.as_ref().filter(|_| parsed.complete) {
+        findings.append(&mut examine(root, false).findings);
+    }
+    findings
+}
+
+/// A document as far as it is in order.
+#[derive(Default)]
+pub(super) struct Examined {
+    pub findings: Vec<Finding>,
+    pub metadata: Option<Metadata>,
+    pub spec: Option<Spec>,
+}
+
+/// Holds a document's tree against the schemas and the rules.
+pub(super) fn examine(root: &Node, submitted: bool) -> Examined {
+    let mut findings = Vec::new();
+    let Value::Map(entries) = &root.value else {
+        findings.push(no_mapping(root));
+        return Examined { findings, ..Examined::default() };
+    };
+    let top = At { path: Path::default(), span: root.head() };
+    let kind = kind_of(root, &mut findings);
+    api_version(root, &mut findings);
+    let metadata = part("metadata", Some(&schema::parts().metadata), root, &mut findings);
+    let spec = part("spec", kind.map(|kind| schema::parts().spec(kind)), root, &mut findings);
+    let meant = unknown_fields(entries, kind, &mut findings);
+    for field in FIELDS.iter().filter(|field| root.entry(field).is_none() && !meant.contains(field)) {
+        findings.push(check::missing_field(&schema::parts().definitions, field, example(field).as_ref(), &top));
+    }
+    let mut examined = typed(kind, metadata, spec, submitted, root);
+    findings.append(&mut examined.findings);
+    Examined { findings, ..examined }
+}
+
+/// A stand-in for a schema that carries the help for a missing header field.
+fn example(field: &str) -> Option<Json> {
+    let text = match field {
+        "apiVersion" => format!("write `{API_VERSION}`"),
+        "kind" => format!("one of {}", check::names(&Kind::ALL.map(Kind::as_str))),
+        "metadata" => "write `{name: …}`".into(),
+        _ => "what is declared; see `arcology schema KIND`".into(),
+    };
+    Some(serde_json::json!({"description": text}))
+}
+
+fn no_mapping(root: &Node) -> Finding {
+    let found = match &root.value {
+        Value::List(_) => "a list",
+        Value::Scalar { .. } => "a single value",
+        Value::Map(_) => "a mapping",
+    };
+    Finding::new(code::NOT_A_MAPPING, root.head(), format!("the document is {found}, not a manifest"))
+        .label("expected apiVersion, kind, metadata and spec")
+        .help("several objects in one file are separated by lines of three dashes: ---")
+}
+
+fn kind_of(root: &Node, findings: &mut Vec<Finding>) -> Option<Kind> {
+    let entry = root.entry("kind")?;
+    let text = entry.node.text().unwrap_or_default();
+    let kind = Kind::parse(text);
+    if kind.is_none() {
+        let names = Kind::ALL.map(Kind::as_str);
+        let meant = Kind::parse_loosely(text).map(Kind::as_str).or_else(|| nearest(text, names));
+        let mut help = meant.map_or_else(String::new, |name| format!("did you mean `{name}`? "));
+        help.push_str(&format!("the kinds are {}", check::names(&names)));
+        let span = value_or_key(entry);
+        let message = format!("there is no kind {}", quoted(text));
+        findings.push(Finding::new(code::UNKNOWN_KIND, span, message).label("unknown kind").help(help));
+    }
+    kind
+}
+
+fn api_version(root: &Node, findings: &mut Vec<Finding>) {
+    let Some(entry) = root.entry("apiVersion") else { return };
+    let text = entry.node.text().unwrap_or_default();
+    if text != API_VERSION {
+        let message = format!("the apiVersion {} is not one that this program reads", quoted(text));
+        findings.push(
+            Finding::new(code::API_VERSION, value_or_key(entry), message)
+                .label(format!("expected {API_VERSION}"))
+                .help(format!(
+                    "write `apiVersion: {API_VERSION}`; files of other tools belong outside the manifest folders"
+                )),
+        );
+    }
+}
+
+fn value_or_key(entry: &Entry) -> SourceSpan {
+    if entry.node.text().is_some() { entry.node.span } else { entry.key_span }
+}
+
+/// Fields beside the four of a document; gives those that were probably meant.
+fn unknown_fields(entries: &[Entry], kind: Option<Kind>, findings: &mut Vec<Finding>) -> Vec<&'static str> {
+    let known: Map<String, Json> = FIELDS.iter().map(|field| ((*field).to_owned(), Json::Bool(true))).collect();
+    let spec = kind.map(|kind| schema::resolve(&schema::parts().definitions, schema::parts().spec(kind)));
+    let mut meant_fields = Vec::new();
+    for entry in entries.iter().filter(|entry| !FIELDS.contains(&entry.key.as_str())) {
+        let (finding, meant) = check::unknown_field(&known, &Path::default(), entry);
+        let in_spec = spec.is_some_and(|spec| spec["properties"].get(&entry.key).is_some());
+        findings.push(match entry.key.as_str() {
+            _ if in_spec => finding.help(format!("`{}` is a field of `spec`: indent it below that", entry.key)),
+            "name" | "labels" | "annotations" => {
+                finding.help(format!("`{}` is a field of `metadata`: indent it below that", entry.key))
+            }
+            _ => finding,
+        });
+        meant_fields.extend(FIELDS.iter().find(|field| Some(**field) == meant));
+    }
+    meant_fields
+}
+
+/// One of the two large parts of a document, held against its schema where that is known.
+fn part(name: &str, schema: Option<&'static Json>, root: &Node, findings: &mut Vec<Finding>) -> Checked {
+    let (Some(entry), Some(schema)) = (root.entry(name), schema) else { return Checked::default() };
+    let mut checked = check::against(&schema::parts().definitions, schema, entry);
+    findings.append(&mut checked.findings);
+    checked
+}
+
+/// The parts that are in order as types, and what the rules say about them. Complaints about something that was left
+/// out are dropped: it has been reported already.
+fn typed(kind: Option<Kind>, metadata: Checked, spec: Checked, submitted: bool, root: &Node) -> Examined {
+    let spec_typed = kind.zip(spec.mended.clone()).and_then(|(kind, json)| SpecOf(kind).deserialize(json).ok());
+    let mut examined = Examined {
+        findings: Vec::new(),
+        metadata: metadata.mended.and_then(|json| serde_json::from_value(json).ok()),
+        spec: spec_typed,
+    };
+    if let (Some(metadata_typed), Some(spec_typed), Some(spec_json)) =
+        (&examined.metadata, &examined.spec, &spec.mended)
+    {
+        let left_out: Vec<Path> = metadata.left_out.into_iter().chain(spec.left_out).collect();
+        let mut complaints =
+            rule::complaints(&Subject { metadata: metadata_typed, spec: spec_typed, spec_json, submitted });
+        complaints.retain(|complaint| !left_out.iter().any(|gone| complaint.path.touches(gone)));
+        examined.findings = complaints.into_iter().map(|complaint| locate(Some(root), complaint)).collect();
+    }
+    examined
+}
+
+/// A task that stands under `spec` without a header.
+pub(super) fn examine_task(root: &Node) -> Examined {
+    let mut findings = Vec::new();
+    let spec = part("spec", Some(schema::parts().spec(Kind::Task)), root, &mut findings);
+    let nameless = Checked { mended: Some(serde_json::json!({"name": "task"})), ..Checked::default() };
+    let examined = typed(Some(Kind::Task), nameless, spec, true, root);
+    findings.extend(examined.findings);
+    Examined { findings, metadata: None, spec: examined.spec }
 }

@@ -6,6 +6,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::core::ObjectKey;
 
+use super::limit::LINE_CHARS_BEFORE;
+
 /// How bad it is. An error quarantines its object; a warning changes nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -42,4 +44,24 @@ pub struct Diagnostic {
     pub help: Option<String>,
     /// Whose last good version stays in force, when that could be read.
     pub object: Option<ObjectKey>,
+}
+
+impl Diagnostic {
+    /// Where to draw the caret below `source_line`: how many characters before it, and its width, at least 1.
+    ///
+    /// A line of more than [`LINE_CHARS_MAX`](super::limit::LINE_CHARS_MAX) characters is cut to a window that has at
+    /// most [`LINE_CHARS_BEFORE`](super::limit::LINE_CHARS_BEFORE) of them before the caret, so `span.column` alone
+    /// does not tell the place in `source_line`.
+    #[must_use]
+    pub fn caret(&self) -> (usize, usize) {
+        let column = usize::try_from(self.span.column.saturating_sub(1)).unwrap_or(0);
+        let cut_in_front = column > LINE_CHARS_BEFORE && self.source_line.starts_with('…');
+        let before = if cut_in_front { LINE_CHARS_BEFORE } else { column };
+        let chars = self.source_line.chars().count();
+        let before = before.min(chars);
+        let bytes = self.span.end.saturating_sub(self.span.start);
+        let from = self.source_line.char_indices().nth(before).map_or(self.source_line.len(), |(at, _)| at);
+        let width = self.source_line[from..].char_indices().take_while(|(at, _)| *at < bytes).count();
+        (before, width.max(1))
+    }
 }

@@ -34,7 +34,10 @@ impl Document {
     ) -> Diagnostic {
         let source = source_of(self);
         let span = place_in(&source, path);
-        source.diagnostic(Finding { code, severity, span, message: message.into(), label, help }, Some(&self.key))
+        source.diagnostic(
+            Finding { code, severity, span, message: message.into(), label, help, first_line: None },
+            Some(&self.key),
+        )
     }
 }
 

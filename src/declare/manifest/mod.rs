@@ -4,6 +4,7 @@
 //! the document that has it. What a document refers to is checked later, by [`crate::declare::world`].
 
 mod canonical;
+mod check;
 pub mod code;
 mod diagnose;
 pub mod diagnostic;
@@ -15,9 +16,13 @@ pub mod limit;
 pub mod locate;
 pub mod parse;
 pub mod path;
+mod range;
+mod rule;
+pub mod schema;
 mod secret;
 mod source;
 mod split;
+mod submit;
 mod tree;
 mod yaml;
 

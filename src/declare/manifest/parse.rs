@@ -5,14 +5,17 @@
 
 use std::sync::Arc;
 
-use crate::core::ObjectKey;
 use crate::core::text::count;
+use crate::core::{Name, ObjectKey};
 
 use super::diagnostic::{Diagnostic, Severity, SourceSpan};
 use super::document::{Broken, Document, ParsedFile, Place};
+use super::kind::task::TaskSpec;
 use super::limit::{DIAGNOSTICS_MAX, FILE_BYTES_MAX, FILE_DOCUMENTS_MAX};
+use super::rule::{self, Subject};
 use super::source::{Finding, Source};
-use super::{canonical, code, diagnose, envelope, split};
+use super::yaml::Failure;
+use super::{canonical, code, diagnose, envelope, range, split, submit};
 
 /// Reads a file of any number of documents, in YAML or JSON.
 #[must_use]
@@ -129,6 +132,15 @@ fn end_of(text: &str) -> SourceSpan {
     }
 }
 
+/// The tasks of a file for `arcology submit`: one or a list of them, in YAML or JSON, with or without the manifest
+/// around them. The name is that of the manifest, if there is one.
+///
+/// # Errors
+/// Everything that is wrong with the file; then nothing of it is to be submitted.
+pub fn tasks(path: &str, bytes: &[u8]) -> Result<Vec<(Option<Name>, TaskSpec)>, Vec<Diagnostic>> {
+    submit::tasks(path, bytes)
+}
+
 /// Reads one document and its warnings.
 pub(super) fn one(source: &Source<'_>) -> Result<(Document, Vec<Diagnostic>), Broken> {
     let place = place(source);
@@ -137,9 +149,15 @@ pub(super) fn one(source: &Source<'_>) -> Result<(Document, Vec<Diagnostic>), Br
         Err(failure) => return Err(diagnose::broken(source, place, &failure)),
     };
     let spec_json = canonical::value(&decoded.spec);
-    let complaints = diagnose::complaints(&decoded.metadata, &decoded.spec, &spec_json);
+    let kind = decoded.spec.kind();
+    if !range::holds(kind, &spec_json) {
+        let failure = Failure { message: "a number is out of range".into(), at: None };
+        return Err(diagnose::broken(source, place, &failure));
+    }
+    let subject = Subject { metadata: &decoded.metadata, spec: &decoded.spec, spec_json: &spec_json, submitted: false };
+    let complaints = rule::complaints(&subject);
     let document = Document {
-        key: ObjectKey::new(decoded.spec.kind(), decoded.metadata.name),
+        key: ObjectKey::new(kind, decoded.metadata.name),
         digest: canonical::digest(&spec_json, &decoded.metadata.annotations),
         labels: decoded.metadata.labels,
         annotations: decoded.metadata.annotations,

@@ -56,6 +56,13 @@ impl Path {
     pub fn as_str(&self) -> &str {
         &self.0
     }
+
+    /// Whether the two are the same place, or one lies inside the other.
+    #[must_use]
+    pub fn touches(&self, other: &Self) -> bool {
+        let (short, long) = if self.0.len() <= other.0.len() { (&self.0, &other.0) } else { (&other.0, &self.0) };
+        long.strip_prefix(short.as_str()).is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '[']))
+    }
 }
 
 impl fmt::Display for Path {
@@ -129,6 +136,15 @@ mod tests {
         let path = Path::new("metadata").key("annotations").key("arcology/prune");
         assert_eq!(path.as_str(), "metadata.annotations.arcology/prune");
         assert_eq!(Path::new("spec").key("models").index(1).key("model").as_str(), "spec.models[1].model");
+    }
+
+    #[test]
+    fn a_place_touches_itself_what_it_is_in_and_what_is_in_it() {
+        let (spec, models, model) =
+            (Path::new("spec"), Path::new("spec").key("models"), Path::new("spec").key("model"));
+        assert!(models.touches(&spec) && spec.touches(&models) && models.touches(&models));
+        assert!(models.index(1).touches(&models));
+        assert!(!models.touches(&model) && !models.index(1).touches(&models.index(10)));
     }
 
     #[test]

@@ -21,12 +21,14 @@ pub struct Finding {
     pub message: String,
     pub label: Option<String>,
     pub help: Option<String>,
+    /// The line of the document on which the other half of the problem stands, for the help text.
+    pub first_line: Option<u32>,
 }
 
 impl Finding {
     #[must_use]
     pub fn new(code: &'static str, span: SourceSpan, message: String) -> Self {
-        Self { code, severity: Severity::Error, span, message, label: None, help: None }
+        Self { code, severity: Severity::Error, span, message, label: None, help: None, first_line: None }
     }
 
     #[must_use]
@@ -55,16 +57,18 @@ impl Source<'_> {
     /// The diagnostic that a person reads.
     #[must_use]
     pub fn diagnostic(&self, finding: Finding, object: Option<&ObjectKey>) -> Diagnostic {
-        let line = finding.span.line.max(1).saturating_add(self.first_line.saturating_sub(1));
+        let in_file = |line: u32| line.max(1).saturating_add(self.first_line.saturating_sub(1));
+        let first = finding.first_line.map(|line| format!("the first one is on line {}; ", in_file(line)));
+        let help = finding.help.as_deref().map(|help| secret::hide(&(first.unwrap_or_default() + help)));
         Diagnostic {
             code: finding.code.into(),
             severity: finding.severity,
             message: secret::hide(&finding.message),
             path: Arc::clone(&self.path),
-            span: SourceSpan { line, column: finding.span.column.max(1), ..finding.span },
+            span: SourceSpan { line: in_file(finding.span.line), column: finding.span.column.max(1), ..finding.span },
             source_line: source_line(self.text, finding.span),
             label: finding.label.as_deref().map(secret::hide),
-            help: finding.help.as_deref().map(secret::hide),
+            help,
             object: object.cloned(),
         }
     }
@@ -110,10 +114,4 @@ fn source_line(text: &str, span: SourceSpan) -> String {
 #[must_use]
 pub fn quoted(text: &str) -> String {
     format!("`{}`", shorten(text, VALUE_CHARS_MAX))
-}
-
-/// `line 7`.
-#[must_use]
-pub fn line_word(line: u32) -> String {
-    format!("line {line}")
 }

@@ -66,25 +66,44 @@ impl Node {
     /// there is no such value, the nearest parent that exists.
     #[must_use]
     pub fn locate(&self, path: &[Step]) -> SourceSpan {
-        let mut here = self;
-        let mut best = self.head();
-        for step in path {
-            let next = match (step, &here.value) {
-                (Step::Index(index), Value::List(items)) => items.get(*index).map(|item| (item, item.head())),
-                (Step::Key(key), Value::Map(entries)) => entries.iter().find(|entry| entry.key == *key).map(|entry| {
-                    let scalar = matches!(entry.node.value, Value::Scalar { .. }) && !entry.node.is_null();
-                    (&entry.node, if scalar { entry.node.span } else { entry.key_span })
-                }),
-                _ => None,
-            };
-            let Some((node, span)) = next else { break };
-            (here, best) = (node, span);
+        let (node, key_span) = self.follow(path);
+        match (&node.value, key_span) {
+            (Value::Scalar { .. }, _) if !node.is_null() => node.span,
+            (_, Some(key_span)) => key_span,
+            (_, None) => node.head(),
         }
-        best
+    }
+
+    /// The key of the value at `path`, or the value itself when it has none.
+    #[must_use]
+    pub fn locate_key(&self, path: &[Step]) -> SourceSpan {
+        let (node, key_span) = self.follow(path);
+        key_span.unwrap_or_else(|| node.head())
+    }
+
+    /// The value at `path`, or the nearest parent that exists, with the span of its key.
+    fn follow(&self, path: &[Step]) -> (&Self, Option<SourceSpan>) {
+        let mut here = (self, None);
+        for step in path {
+            let next = match (step, &here.0.value) {
+                (Step::Index(index), Value::List(items)) => items.get(*index).map(|item| (item, None)),
+                (Step::Key(key), Value::Map(entries)) => {
+                    entries.iter().find(|entry| entry.key == *key).map(|entry| (&entry.node, Some(entry.key_span)))
+                }
+                (Step::Index(_) | Step::Key(_), _) => None,
+            };
+            let Some(next) = next else {
+                // Nothing stands there: a caret under a value that is in order would mislead.
+                return here;
+            };
+            here = next;
+        }
+        here
     }
 
     /// The span of a scalar, else of the first thing inside, so that a caret underlines one line.
-    fn head(&self) -> SourceSpan {
+    #[must_use]
+    pub fn head(&self) -> SourceSpan {
         match &self.value {
             Value::Scalar { .. } => self.span,
             Value::List(items) => items.first().map_or(self.span, Self::head),

@@ -126,9 +126,14 @@ impl Builder {
                     self.findings.push(if message.contains("nesting") || message.contains("recursion") {
                         too_deep(span)
                     } else {
-                        Finding::new(code::SYNTAX, span, message.to_lowercase())
+                        let help = if message.contains("tab") {
+                            "indent with spaces: YAML does not take tabs there"
+                        } else {
+                            "look at the indentation, quotes and brackets of this line and the one before it"
+                        };
+                        Finding::new(code::SYNTAX, span, uncapitalized(&message))
                             .label("the reader stopped here")
-                            .help("look at the indentation, quotes and brackets of this line and the one before it")
+                            .help(help)
                     });
                     return false;
                 }
@@ -212,16 +217,16 @@ impl Builder {
                 None => match node.value {
                     Value::Scalar { text, .. } => {
                         if text == "<<" {
-                            let finding = Finding::new(code::ANCHOR, node.span, "merge keys are not read".into());
+                            let finding = Finding::new(code::ANCHOR, node.span, "merge keys are not read".into())
+                                .label("a merge key");
                             self.findings.push(finding.help("write the fields out where they are used"));
                         }
                         if let Some(first) = seen.get(&text) {
                             let shown = super::source::quoted(&text);
                             let finding =
                                 Finding::new(code::DUPLICATE_KEY, node.span, format!("the key {shown} stands twice"));
-                            let help =
-                                format!("it stands first at {}; keep one of the two", super::source::line_word(*first));
-                            self.findings.push(finding.label("again here").help(help));
+                            let finding = finding.label("again here").help("keep one of the two");
+                            self.findings.push(Finding { first_line: Some(*first), ..finding });
                         } else {
                             seen.insert(text.clone(), node.span.line);
                         }
@@ -248,9 +253,17 @@ impl Builder {
     }
 }
 
+/// The library's words, beginning in lower case as all messages do.
+fn uncapitalized(message: &str) -> String {
+    let mut chars = message.chars();
+    chars.next().map_or_else(String::new, |first| first.to_lowercase().chain(chars).collect())
+}
+
 fn too_deep(span: SourceSpan) -> Finding {
     let message = format!("lists and mappings stand more than {DEPTH_MAX} deep in one another");
-    Finding::new(code::TOO_DEEP, span, message).help("no manifest needs that; look for a bracket that is not closed")
+    Finding::new(code::TOO_DEEP, span, message)
+        .label("one too many")
+        .help("no manifest needs that; look for a bracket that is not closed")
 }
 
 fn until(span: SourceSpan, end: Option<usize>) -> SourceSpan {

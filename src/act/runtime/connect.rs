@@ -1,0 +1,47 @@
+//! From a declared Runtime to the adapter that drives it.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use crate::core::Name;
+use crate::declare::manifest::kind::runtime::{AdapterKind, RuntimeSpec};
+
+use super::adapter::{Adapter, Fault, RuntimeError};
+use super::builtin::Builtin;
+use super::llama_swap::LlamaSwap;
+
+/// Where adapters find what the daemon keeps.
+#[derive(Clone, Debug)]
+pub struct Places {
+    /// The folder with token files, named by `auth.tokenFrom.file`.
+    pub credentials_dir: PathBuf,
+    /// The daemon's state folder.
+    pub state_dir: PathBuf,
+}
+
+/// The adapter that drives the runtime `name` as `spec` declares it. Nothing is connected to yet: a runtime that is down
+/// shows when it is observed.
+///
+/// # Errors
+/// Bad input when the declaration cannot be used, or names an adapter that this version does not drive.
+pub fn connect(name: &Name, spec: &RuntimeSpec, places: &Places) -> Result<Arc<dyn Adapter>, RuntimeError> {
+    match spec.adapter {
+        AdapterKind::Builtin => Ok(Arc::new(Builtin::new(name, &places.state_dir, spec.timeouts.run.get()))),
+        AdapterKind::LlamaSwap => Ok(Arc::new(LlamaSwap::new(name, spec, places)?)),
+        AdapterKind::Exec
+        | AdapterKind::Openai
+        | AdapterKind::LlamaServer
+        | AdapterKind::Ollama
+        | AdapterKind::TextgenWebui
+        | AdapterKind::Comfyui
+        | AdapterKind::TtsWebui
+        | AdapterKind::Vllm
+        | AdapterKind::Ray => Err(RuntimeError::new(
+            Fault::BadInput,
+            format!(
+                "runtime `{name}` uses adapter `{}`, which this version does not drive yet; it drives `builtin` and `llama-swap`",
+                spec.adapter.as_str()
+            ),
+        )),
+    }
+}

@@ -1,0 +1,109 @@
+//! Rules about the values of one document that need no other object. One rule a file.
+//!
+//! A rule sees the typed spec and names the path of what it complains about; the place in the file is looked up only
+//! when there is a complaint. Rules that need other objects live in [`crate::declare::world`].
+
+use serde_json::Value;
+
+use super::diagnostic::Severity;
+use super::document::Spec;
+use super::header::Metadata;
+use super::path::Path;
+
+mod adapter_option;
+mod annotation;
+mod capability;
+mod empty;
+mod endpoint;
+mod exactly_one;
+mod file_path;
+mod guard;
+mod metric;
+mod secret;
+mod sha256;
+mod twice;
+mod zero_span;
+
+/// What the rules look at.
+#[derive(Clone, Copy)]
+pub struct Subject<'a> {
+    pub metadata: &'a Metadata,
+    pub spec: &'a Spec,
+    /// The spec as JSON, for rules that look at every value.
+    pub spec_json: &'a Value,
+    /// True for a task that was submitted rather than committed: its files need not be in the repository.
+    pub submitted: bool,
+}
+
+/// A problem at a path.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Complaint {
+    pub code: &'static str,
+    pub severity: Severity,
+    pub path: Path,
+    /// True when the key itself is the problem, not its value.
+    pub at_key: bool,
+    pub message: String,
+    pub label: Option<String>,
+    pub help: Option<String>,
+}
+
+impl Complaint {
+    fn new(code: &'static str, path: Path, message: impl Into<String>) -> Self {
+        Self { code, severity: Severity::Error, path, at_key: false, message: message.into(), label: None, help: None }
+    }
+
+    fn label(mut self, label: impl Into<String>) -> Self {
+        self.label = Some(label.into());
+        self
+    }
+
+    fn help(mut self, help: impl Into<String>) -> Self {
+        self.help = Some(help.into());
+        self
+    }
+
+    /// Points to the key, because that is what is wrong.
+    fn at_key(mut self) -> Self {
+        self.at_key = true;
+        self
+    }
+
+    fn warning(mut self) -> Self {
+        self.severity = Severity::Warning;
+        self
+    }
+}
+
+type Rule = fn(&Subject<'_>, &mut Vec<Complaint>);
+
+const RULES: &[Rule] = &[
+    adapter_option::check,
+    annotation::check,
+    capability::check,
+    empty::check,
+    endpoint::check,
+    exactly_one::check,
+    file_path::check,
+    guard::check,
+    metric::check,
+    secret::check,
+    sha256::check,
+    twice::check,
+    zero_span::check,
+];
+
+/// What all rules have to say.
+#[must_use]
+pub fn complaints(subject: &Subject<'_>) -> Vec<Complaint> {
+    let mut complaints = Vec::new();
+    for rule in RULES {
+        rule(subject, &mut complaints);
+    }
+    complaints
+}
+
+/// The path of a field of the spec.
+fn spec(field: &str) -> Path {
+    Path::new("spec").key(field)
+}

@@ -1,0 +1,133 @@
+//! A model on a runtime: what is declared of it beside what the runtime said.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+
+use crate::core::{Name, Reading, Timestamp};
+use crate::decide::view::{ModelState, ModelView};
+use crate::declare::manifest::kind::model::ModelSpec;
+use crate::tell::web::facts::Facts;
+
+use super::runtime::RuntimeFacts;
+
+/// An item of `/api/v1/models`.
+#[derive(Clone, Debug, Serialize)]
+pub struct ModelRow {
+    pub runtime: String,
+    /// The declared name; the runtime's own for one that is not declared.
+    pub name: String,
+    /// `sha256:…` as declared.
+    pub hash: Option<String>,
+    pub context_tokens: Option<u32>,
+    /// Declared or seen, whichever is larger.
+    pub vram_cost_gb: Option<f64>,
+    /// Null until something was measured.
+    pub throughput: Option<Throughput>,
+    pub capabilities: Vec<String>,
+    /// `loaded`, `unloaded`, `loading` or `unknown`.
+    pub state: &'static str,
+    pub last_used_at: Option<Timestamp>,
+    pub observed_at: Option<Timestamp>,
+    pub source: String,
+}
+
+/// How fast a model is.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub struct Throughput {
+    pub tokens_per_s: f64,
+}
+
+/// A model on a runtime, with both sides at hand.
+#[derive(Clone, Debug)]
+pub struct ModelFacts<'a> {
+    pub runtime: RuntimeFacts<'a>,
+    /// The declared Model; none for one that the runtime has and nobody declared.
+    pub declared: Option<(&'a Name, &'a ModelSpec)>,
+    pub served_as: &'a str,
+    pub seen: Option<&'a ModelView>,
+}
+
+/// Every model that is declared or was seen, by runtime, declared ones first.
+#[must_use]
+pub fn all(facts: &Facts) -> Vec<ModelFacts<'_>> {
+    let mut found: BTreeMap<&Name, Vec<ModelFacts<'_>>> = BTreeMap::new();
+    let world = &facts.picture.world;
+    for (object, spec) in world.models() {
+        let name = &object.document.key.name;
+        for served in &spec.served_by {
+            let runtime = RuntimeFacts::of(facts, &served.runtime);
+            let served_as = served.served_as.as_deref().unwrap_or(name.as_str());
+            let seen = runtime.last_view().and_then(|view| view.model(served_as));
+            let model = ModelFacts { runtime, declared: Some((name, spec)), served_as, seen };
+            found.entry(runtime.name).or_default().push(model);
+        }
+    }
+    for runtime in super::runtime::all(facts) {
+        let declared = found.entry(runtime.name).or_default();
+        let Some(view) = runtime.last_view() else { continue };
+        let undeclared: Vec<_> = view
+            .models
+            .iter()
+            .filter(|seen| !declared.iter().any(|model| model.served_as == seen.name))
+            .map(|seen| ModelFacts { runtime, declared: None, served_as: &seen.name, seen: Some(seen) })
+            .collect();
+        declared.extend(undeclared);
+    }
+    found.into_values().flatten().collect()
+}
+
+impl ModelFacts<'_> {
+    #[must_use]
+    pub fn name(&self) -> &str {
+        self.declared.map_or(self.served_as, |(name, _)| name.as_str())
+    }
+
+    /// What the runtime says of it now; `Unknown` without a fresh look, or when the runtime does not list it.
+    #[must_use]
+    pub fn state(&self) -> ModelState {
+        match (self.runtime.reading(), self.seen) {
+            (Reading::Fresh { .. }, Some(seen)) => seen.state,
+            (Reading::Fresh { .. } | Reading::Stale { .. } | Reading::Unknown { .. }, _) => ModelState::Unknown,
+        }
+    }
+
+    #[must_use]
+    pub fn capabilities(&self) -> &[String] {
+        match self.declared {
+            Some((_, spec)) if !spec.capabilities.is_empty() => &spec.capabilities,
+            Some(_) => self.runtime.spec.map_or(&[], |spec| &spec.capabilities),
+            None => &[],
+        }
+    }
+
+    #[must_use]
+    pub fn row(&self) -> ModelRow {
+        let spec = self.declared.map(|(_, spec)| spec);
+        let declared_vram = spec.and_then(|spec| spec.vram_gb);
+        let seen_vram = self.seen.and_then(|seen| seen.vram_gb);
+        ModelRow {
+            runtime: self.runtime.name.to_string(),
+            name: self.name().to_owned(),
+            hash: spec.and_then(|spec| spec.sha256.as_ref()).map(|hex| format!("sha256:{hex}")),
+            context_tokens: spec
+                .and_then(|spec| spec.context_tokens)
+                .or_else(|| self.seen.and_then(|seen| seen.context_tokens)),
+            vram_cost_gb: declared_vram.into_iter().chain(seen_vram).reduce(f64::max),
+            throughput: None,
+            capabilities: self.capabilities().to_vec(),
+            state: contract_word(self.state()),
+            last_used_at: None,
+            observed_at: self.runtime.picture.and_then(|picture| picture.view.at()),
+            source: self.runtime.source(),
+        }
+    }
+}
+
+/// The contract has four words. A model on its way out is neither loaded nor unloaded, and nothing may count on it.
+fn contract_word(state: ModelState) -> &'static str {
+    match state {
+        ModelState::Unloading => ModelState::Unknown.as_str(),
+        ModelState::Loaded | ModelState::Loading | ModelState::Unloaded | ModelState::Unknown => state.as_str(),
+    }
+}

@@ -1,0 +1,15 @@
+//! What a page shows, as values: one file a page. Pure functions of facts and rows; templates only lay them out.
+
+pub mod audit;
+pub mod diagnostic;
+pub mod drift;
+pub mod frame;
+pub mod home;
+pub mod href;
+pub mod message;
+pub mod model;
+pub mod object;
+pub mod part;
+pub mod runtime;
+pub mod task;
+pub mod vault;

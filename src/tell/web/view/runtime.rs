@@ -1,0 +1,246 @@
+//! A runtime: the tile on the front page, and the page of its own.
+
+use serde::Serialize;
+
+use crate::act::engine::picture::Link as Connection;
+use crate::core::text::{age, count};
+use crate::core::{Kind, ObjectKey, Reading, Timestamp};
+use crate::decide::view::{ModelState, ModelView, RuntimeView};
+use crate::tell::web::api::runtime::{RuntimeFacts, without_credentials};
+use crate::tell::web::facts::Facts;
+
+use super::drift::ObjectLine;
+use super::frame::Frame;
+use super::part::{Empty, Link, Mark, Sighting, Stamp, Tone, gigabytes};
+
+/// The most models that a tile names; the runtime's page names all.
+const CHIPS_MAX: usize = 12;
+
+/// A runtime at a glance.
+#[derive(Clone, Debug, Serialize)]
+pub struct Tile {
+    pub name: String,
+    pub href: String,
+    pub adapter: Option<&'static str>,
+    /// `desk · gpu0`, or `desk · CPU`.
+    pub place: Option<String>,
+    pub health: Mark,
+    pub link: Mark,
+    pub reason: String,
+    pub seen: Sighting,
+    pub version: Option<String>,
+    pub chips: Vec<Chip>,
+    /// What is known of models beyond the chips.
+    pub more: Option<String>,
+    /// What is worked on and what waits, in words.
+    pub load: String,
+    /// When the next look is due after too many failures.
+    pub next_try: Option<Stamp>,
+}
+
+/// A model on a tile.
+#[derive(Clone, Debug, Serialize)]
+pub struct Chip {
+    pub name: String,
+    pub mark: Mark,
+    /// The declared Model; none for one that nobody declared.
+    pub href: Option<String>,
+    pub title: String,
+}
+
+impl Tile {
+    #[must_use]
+    pub fn of(facts: &Facts, runtime: &RuntimeFacts<'_>) -> Self {
+        let reading = runtime.reading();
+        let seen = sighting(runtime, &reading);
+        let view = runtime.last_view();
+        let (chips, more) = chips(facts, runtime, view, &seen);
+        Self {
+            name: runtime.name.to_string(),
+            href: format!("/runtimes/{}", runtime.name),
+            adapter: runtime.spec.map(|spec| spec.adapter.as_str()),
+            place: runtime.spec.map(|spec| match &spec.gpu {
+                Some(gpu) => format!("{} · {gpu}", spec.host),
+                None => format!("{} · CPU", spec.host),
+            }),
+            health: Mark::of_health(runtime.health()),
+            link: link_mark(runtime),
+            reason: runtime.reason(),
+            version: view.and_then(|view| view.version.clone()),
+            load: load(view, &reading),
+            next_try: Stamp::maybe(runtime.picture.and_then(|picture| picture.breaker_until), facts.now),
+            seen,
+            chips,
+            more,
+        }
+    }
+}
+
+/// Where and when the runtime was last seen.
+#[must_use]
+pub fn sighting(runtime: &RuntimeFacts<'_>, reading: &Reading<'_, RuntimeView>) -> Sighting {
+    let at = runtime.picture.and_then(|picture| picture.view.at());
+    Sighting::of(reading, &runtime.source(), at, runtime.now)
+}
+
+fn link_mark(runtime: &RuntimeFacts<'_>) -> Mark {
+    match runtime.picture.map(|picture| picture.link) {
+        Some(Connection::Connected) => Mark::new(Tone::Good, "connected"),
+        Some(Connection::Reconnecting) => Mark::new(Tone::Busy, "reconnecting"),
+        Some(Connection::Down) => Mark::new(Tone::Bad, "down"),
+        None => Mark::new(Tone::Unknown, "not tried"),
+    }
+}
+
+/// What is worked on and waits. Only a fresh look may speak in the present tense.
+fn load(view: Option<&RuntimeView>, reading: &Reading<'_, RuntimeView>) -> String {
+    let Some(view) = view else { return "queue unknown".into() };
+    let working = view.in_flight.map(|n| format!("{n} working"));
+    let waiting = view.queued.map(|n| format!("{n} waiting"));
+    let said = [working, waiting].into_iter().flatten().collect::<Vec<_>>().join(", ");
+    match (said.is_empty(), reading) {
+        (true, _) => "its queue is not reported".into(),
+        (false, Reading::Fresh { .. }) => said,
+        (false, Reading::Stale { age_ms, .. }) => format!("{said} when last seen, {} ago", age(*age_ms)),
+        (false, Reading::Unknown { .. }) => "queue unknown".into(),
+    }
+}
+
+/// The models that take memory, by name; the rest as a number.
+fn chips(
+    facts: &Facts,
+    runtime: &RuntimeFacts<'_>,
+    view: Option<&RuntimeView>,
+    seen: &Sighting,
+) -> (Vec<Chip>, Option<String>) {
+    let Some(view) = view else { return (Vec::new(), None) };
+    let in_memory = |model: &&ModelView| model.state != ModelState::Unloaded;
+    let chips: Vec<_> =
+        view.models.iter().filter(in_memory).take(CHIPS_MAX).map(|model| chip(facts, runtime, model, seen)).collect();
+    let rest = view.models.len() - chips.len();
+    let noun = if chips.is_empty() { "model" } else { "more model" };
+    let more = (rest > 0).then(|| format!("{}, not loaded", count(rest, noun)));
+    let hidden = view.models.iter().filter(in_memory).count() - chips.len();
+    (chips, if hidden > 0 { Some(count(rest, "more model")) } else { more })
+}
+
+fn chip(facts: &Facts, runtime: &RuntimeFacts<'_>, model: &ModelView, seen: &Sighting) -> Chip {
+    let declared = declared_name(facts, runtime, &model.name);
+    let vram = model.vram_gb.map(|gb| format!(" · {} GB", gigabytes(gb))).unwrap_or_default();
+    Chip {
+        name: model.name.clone(),
+        mark: seen_mark(model.state, seen),
+        href: declared.map(|name| format!("/objects/Model/{name}")),
+        title: format!("{}{vram} · {}", model.state.as_str(), seen.title),
+    }
+}
+
+/// The state as seen, marked as stale when the look is old.
+fn seen_mark(state: ModelState, seen: &Sighting) -> Mark {
+    match seen.reading {
+        "fresh" => Mark::of_model(state),
+        _ => Mark::new(Tone::Stale, format!("{}, stale", state.as_str())),
+    }
+}
+
+/// The declared Model that this runtime serves under this name.
+fn declared_name(facts: &Facts, runtime: &RuntimeFacts<'_>, served_as: &str) -> Option<String> {
+    facts.picture.world.models().find_map(|(object, spec)| {
+        let name = &object.document.key.name;
+        let served = spec.served_by.iter().any(|served| {
+            served.runtime == *runtime.name && served.served_as.as_deref().unwrap_or(name.as_str()) == served_as
+        });
+        served.then(|| name.to_string())
+    })
+}
+
+/// The page of a runtime.
+#[derive(Clone, Debug, Serialize)]
+pub struct Page {
+    pub frame: Frame,
+    pub tile: Tile,
+    pub object: Option<ObjectLine>,
+    pub endpoint: Option<String>,
+    pub capabilities: Vec<String>,
+    pub looks_every: Option<String>,
+    pub last_seen: Option<Stamp>,
+    pub failures: u32,
+    pub models: Vec<ModelLine>,
+    pub no_models: Empty,
+    pub loadouts: Vec<Link>,
+}
+
+/// A model in the runtime's list.
+#[derive(Clone, Debug, Serialize)]
+pub struct ModelLine {
+    pub name: String,
+    pub href: Option<String>,
+    pub mark: Mark,
+    pub vram: Option<String>,
+    pub context: Option<u32>,
+    pub expires: Option<Stamp>,
+}
+
+/// The page of the runtime `name`; none when there is none.
+#[must_use]
+pub fn page(facts: &Facts, runtime: &RuntimeFacts<'_>) -> Option<Page> {
+    if runtime.spec.is_none() && runtime.picture.is_none() && runtime.status.is_none() {
+        return None;
+    }
+    let tile = Tile::of(facts, runtime);
+    let models = runtime.last_view().map(|view| model_lines(facts, runtime, view, &tile.seen)).unwrap_or_default();
+    let key = ObjectKey::new(Kind::Runtime, runtime.name.clone());
+    Some(Page {
+        frame: Frame::new(facts, format!("Runtime {}", runtime.name), "/", format!("/runtimes/{}", runtime.name)),
+        object: facts.status(&key).map(|status| ObjectLine::of(facts, status)),
+        endpoint: runtime.spec.and_then(|spec| spec.endpoint.as_deref()).map(without_credentials),
+        capabilities: runtime.spec.map(|spec| spec.capabilities.clone()).unwrap_or_default(),
+        looks_every: runtime.spec.map(|spec| spec.observe_every.to_string()),
+        last_seen: Stamp::maybe(runtime.picture.and_then(|picture| picture.last_seen), facts.now),
+        failures: runtime.picture.map_or(0, |picture| picture.failures),
+        no_models: no_models(runtime),
+        loadouts: loadouts(facts, runtime),
+        models,
+        tile,
+    })
+}
+
+fn no_models(runtime: &RuntimeFacts<'_>) -> Empty {
+    match runtime.last_view() {
+        Some(_) => Empty::new("The runtime says that it has no models.", None),
+        None => Empty::new("Nothing is known of its models: it was never seen.", Some("arcology doctor")),
+    }
+}
+
+fn model_lines(facts: &Facts, runtime: &RuntimeFacts<'_>, view: &RuntimeView, seen: &Sighting) -> Vec<ModelLine> {
+    view.models.iter().map(|model| model_line(facts, runtime, model, seen, facts.now)).collect()
+}
+
+fn model_line(
+    facts: &Facts,
+    runtime: &RuntimeFacts<'_>,
+    model: &ModelView,
+    seen: &Sighting,
+    now: Timestamp,
+) -> ModelLine {
+    ModelLine {
+        name: model.name.clone(),
+        href: declared_name(facts, runtime, &model.name).map(|name| format!("/objects/Model/{name}")),
+        mark: seen_mark(model.state, seen),
+        vram: model.vram_gb.map(gigabytes),
+        context: model.context_tokens,
+        expires: Stamp::maybe(model.expires_at, now),
+    }
+}
+
+/// The loadouts of the runtime's host: what asks for its models.
+fn loadouts(facts: &Facts, runtime: &RuntimeFacts<'_>) -> Vec<Link> {
+    let Some(spec) = runtime.spec else { return Vec::new() };
+    let of_host = facts.picture.world.loadouts().filter(|(_, loadout)| loadout.host == spec.host);
+    of_host
+        .map(|(object, _)| {
+            let name = &object.document.key.name;
+            Link::new(format!("Loadout/{name}"), format!("/objects/Loadout/{name}"))
+        })
+        .collect()
+}

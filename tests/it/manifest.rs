@@ -1,0 +1,3 @@
+//! Manifests as files: what is said about broken ones, what is true of all of them.
+
+mod invalid;
