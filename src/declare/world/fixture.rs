@@ -49,6 +49,14 @@ pub fn house() -> String {
     ])
 }
 
+/// The house without what `example` declares itself.
+pub fn house_for(example: &str) -> String {
+    let all = house();
+    let header = |text: &str| -> Vec<String> { text.lines().skip(1).take(2).map(str::to_owned).collect() };
+    let own: Vec<_> = example.split("---\n").map(header).collect();
+    documents(&all.split("---\n").filter(|one| !own.contains(&header(one))).map(str::to_owned).collect::<Vec<_>>())
+}
+
 /// What `validate` says about `manifests` beside the house, in a form to compare: one problem a paragraph.
 pub fn told(manifests: &[String]) -> String {
     told_with(manifests, &[])
