@@ -263,11 +263,11 @@ proptest! {
         let mut tree = Tree::default();
         for edit in &edits {
             apply(&mut tree, edit);
-            let mut fresh = Tree::default();
-            fresh.files = tree.files.iter().map(|(path, file)| {
+            let files = tree.files.iter().map(|(path, file)| {
                 let documents = file.documents.iter().map(|document| Arc::new((**document).clone())).collect();
                 (Arc::clone(path), Arc::new(ParsedFile { documents, ..(**file).clone() }))
-            }).collect();
+            });
+            let fresh = Tree { files: files.collect(), ..Tree::default() };
             copying.in_force = cloned(&copying.in_force);
             let (one, other) = (sharing.apply(&tree), copying.apply(&fresh));
             prop_assert_eq!(&one.world.objects, &other.world.objects);
