@@ -3,3 +3,4 @@
 mod manifest;
 mod remember;
 mod up;
+mod world;
