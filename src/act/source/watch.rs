@@ -5,6 +5,7 @@
 //! [`BURST_MAX`]. What is watched are the places where git writes a ref, never its objects, and with `--worktree` the
 //! manifest folders. Reading never wakes: notifications about mere access are ignored.
 
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -61,6 +62,13 @@ impl Places {
         self.git.is_empty() && self.whole.is_empty() && self.root.is_none()
     }
 
+    /// Which folders stand there now: device and inode. A repository that is moved away with the folder it stands in
+    /// gives no notification.
+    fn identity(&self) -> Vec<Option<(u64, u64)>> {
+        let identity = |path: &PathBuf| path.metadata().ok().map(|metadata| (metadata.dev(), metadata.ino()));
+        self.git.iter().chain(&self.root).map(identity).collect()
+    }
+
     /// Whether a notification is about something that the next look may see.
     fn concerns(&self, event: &Event) -> bool {
         let kind_matters = match event.kind {
@@ -110,6 +118,8 @@ pub struct Watcher {
     rng: Rng,
     shared: Arc<Shared>,
     armed: Option<RecommendedWatcher>,
+    /// The folders that the watches were set on: another one may come to stand at the same path.
+    identity: Vec<Option<(u64, u64)>>,
     problem: Option<String>,
     next_due: Instant,
     burst: Option<Burst>,
@@ -140,6 +150,7 @@ impl Watcher {
             rng: Rng::new(seed),
             shared: Arc::default(),
             armed: None,
+            identity: Vec::new(),
             problem: None,
             next_due: Instant::now(),
             burst: None,
@@ -186,7 +197,7 @@ impl Watcher {
         self.burst = None;
         self.next_due = self.due_after(Instant::now());
         let unsettled = self.shared.unsettled.swap(false, Ordering::AcqRel);
-        if unsettled || (wake == Wake::Due && self.problem.is_some()) {
+        if unsettled || (wake == Wake::Due && (self.problem.is_some() || self.places.identity() != self.identity)) {
             self.arm();
         }
         wake
@@ -203,6 +214,7 @@ impl Watcher {
     fn arm(&mut self) {
         self.armed = None;
         self.problem = None;
+        self.identity = self.places.identity();
         if self.places.is_empty() {
             return;
         }

@@ -34,21 +34,14 @@ fn watcher(source: &Source) -> Watcher {
 }
 
 #[tokio::test]
-async fn a_commit_a_new_branch_and_packed_refs_wake_and_reading_does_not() {
+async fn a_commit_a_new_branch_and_packed_refs_wake() {
     let repo = TestRepo::new();
     let mut source = repo.source();
     let mut watcher = watcher(&source);
     commit(&repo.path(), "first");
     noticed(&mut watcher).await;
-    let snapshot = changed(source.poll(None, false).unwrap());
+    changed(source.poll(None, false).unwrap());
     drain(&mut watcher).await;
-
-    source.poll(Some(&snapshot.revision.commit.sha), false).unwrap();
-    source.snapshot_at("HEAD").unwrap();
-    git(&repo.path(), &["log", "-1"]);
-    std::fs::write(repo.path().join("manifests/first.yaml"), "changed, not committed").unwrap();
-    let quiet = tokio::time::timeout(Duration::from_millis(200), watcher.changed()).await;
-    assert!(quiet.is_err(), "{quiet:?}");
 
     git(&repo.path(), &["branch", "feature/deep/er"]);
     noticed(&mut watcher).await;
@@ -87,26 +80,19 @@ async fn files_wake_when_they_are_followed_also_in_a_folder_that_comes_later() {
     drain(&mut watcher).await;
     std::fs::write(repo.path().join("policies/a.yaml"), model("a", 1)).unwrap();
     noticed(&mut watcher).await;
-    drain(&mut watcher).await;
-    std::fs::write(repo.path().join("unrelated.txt"), "x").unwrap();
-    let quiet = tokio::time::timeout(Duration::from_millis(200), watcher.changed()).await;
-    assert!(quiet.is_err(), "{quiet:?}");
 }
 
 #[tokio::test]
-async fn a_repository_that_is_replaced_is_watched_again() {
+async fn a_repository_that_is_replaced_is_watched_again_from_the_next_interval_on() {
     let repo = TestRepo::new();
     commit(&repo.path(), "first");
-    let mut watcher = watcher(&repo.source());
+    let mut watcher = Watcher::new(repo.source().places(), Duration::from_millis(300));
     std::fs::rename(repo.path(), repo.home.path().join("old")).unwrap();
     git(repo.home.path(), &["clone", "--quiet", "old", "repo"]);
-    drain(&mut watcher).await;
-    let source = repo.source();
-    watcher.set_places(source.places());
-    let mut fresh = Watcher::new(source.places(), Duration::from_millis(50));
-    assert_eq!(fresh.changed().await, Wake::Due);
+    // The old one is watched until then, so that what is written there cannot be mistaken for the new one's.
+    while watcher.changed().await != Wake::Due {}
     commit(&repo.path(), "second");
-    let wake = tokio::time::timeout(DEADLINE, async { while fresh.changed().await != Wake::Noticed {} });
+    let wake = tokio::time::timeout(DEADLINE, async { while watcher.changed().await != Wake::Noticed {} });
     wake.await.expect("the new repository is watched");
 }
 
