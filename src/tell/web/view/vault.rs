@@ -92,7 +92,12 @@ pub fn list(
 }
 
 fn fields(query: &VaultQuery) -> Vec<Field> {
-    let field = |name, label, hint, value: &Option<String>| Field { name, label, hint, value: value.clone().unwrap_or_default() };
+    let field = |name, label, hint, value: &Option<String>| Field {
+        name,
+        label,
+        hint,
+        value: value.clone().unwrap_or_default(),
+    };
     vec![
         field("text", "Text", "name or lineage", &query.text),
         field("capability", "Capability", "text.summarize", &query.capability),
@@ -108,14 +113,25 @@ fn fields(query: &VaultQuery) -> Vec<Field> {
 #[serde(tag = "kind", rename_all = "lowercase")]
 pub enum Preview {
     /// Text as it is, or JSON indented. `cut` when only the beginning is shown.
-    Text { text: String, cut: bool },
-    Image { src: String },
-    Audio { src: String },
-    Video { src: String },
+    Text {
+        text: String,
+        cut: bool,
+    },
+    Image {
+        src: String,
+    },
+    Audio {
+        src: String,
+    },
+    Video {
+        src: String,
+    },
     /// Nothing to show in the page; it can be downloaded.
     Download,
     /// The record is there, the bytes are not.
-    Gone { why: String },
+    Gone {
+        why: String,
+    },
 }
 
 /// One artifact.
@@ -136,11 +152,19 @@ pub struct Page {
     pub inputs: Vec<Link>,
     /// What was made from it.
     pub used_by: Vec<ArtifactLine>,
+    /// False when there are more artifacts than were looked through.
+    pub searched_all: bool,
 }
 
 /// The page of one artifact; none when no task is known to have made it.
 #[must_use]
-pub fn page(facts: &Facts, digest: Digest, rows: &[ArtifactRow], used_by: &[ArtifactRow], preview: Preview) -> Option<Page> {
+pub fn page(
+    facts: &Facts,
+    digest: Digest,
+    rows: &[ArtifactRow],
+    (used_by, searched_all): (&[ArtifactRow], bool),
+    preview: Preview,
+) -> Option<Page> {
     let newest = rows.iter().max_by_key(|row| row.created_at)?;
     let hex = digest.hex();
     let mut newest_first: Vec<_> = rows.iter().collect();
@@ -158,6 +182,7 @@ pub fn page(facts: &Facts, digest: Digest, rows: &[ArtifactRow], used_by: &[Arti
         lineage: serde_json::to_string_pretty(&newest.lineage).unwrap_or_default(),
         inputs: inputs_of(&newest.lineage).iter().map(input).collect(),
         used_by: used_by.iter().map(|row| ArtifactLine::of(row, facts.now)).collect(),
+        searched_all,
     })
 }
 
