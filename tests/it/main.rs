@@ -2,5 +2,6 @@
 
 mod manifest;
 mod remember;
+mod source;
 mod up;
 mod world;

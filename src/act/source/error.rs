@@ -5,6 +5,8 @@
 
 use std::fmt;
 
+use git2::ErrorClass;
+
 use crate::core::text;
 
 /// Characters of a foreign message (libgit2, the `git` program) that are kept.
@@ -174,8 +176,12 @@ impl Error {
     /// A failure that libgit2 reports while it reads `what`.
     pub(super) fn from_git(repo: &str, what: impl Into<String>, error: &git2::Error) -> Self {
         let (repo, what, detail) = (repo.to_owned(), what.into(), detail(error.message()));
-        match error.code() {
-            git2::ErrorCode::Owner => Self::Owner { repo },
+        match (error.code(), error.class()) {
+            (git2::ErrorCode::Owner, _) => Self::Owner { repo },
+            // The system's or the settings' refusal says nothing about the objects.
+            (_, ErrorClass::Os | ErrorClass::Config | ErrorClass::Repository | ErrorClass::Filesystem) => {
+                Self::Io { path: repo, detail: format!("{what}: {detail}") }
+            }
             _ => Self::Corrupt { repo, what, detail },
         }
     }

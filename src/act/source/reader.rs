@@ -117,4 +117,28 @@ mod tests {
             assert!(!is_data(manifest.as_bytes()), "{manifest}");
         }
     }
+
+    #[test]
+    fn a_parser_that_panics_costs_one_file_and_many_files_keep_their_order() {
+        fn touchy(path: &str, bytes: &[u8]) -> ParsedFile {
+            assert!(!path.ends_with("7.yaml"), "touchy");
+            manifest::parse::file(path, bytes)
+        }
+        let count = BATCH + 100;
+        let files = (0..count).map(|n| Ok((format!("manifests/{n}.yaml").into(), Content::Bytes(b"kind: [".to_vec()))));
+        let parsed = parse_all(touchy, files).unwrap();
+        assert_eq!(parsed.len(), count);
+        for (n, file) in parsed.iter().enumerate() {
+            let file = file.as_ref().unwrap();
+            assert_eq!(&*file.path, format!("manifests/{n}.yaml"));
+            assert_eq!(*file == Fault::ParserFailed.file(&file.path), n % 10 == 7, "{n}");
+        }
+    }
+
+    #[test]
+    fn the_first_file_that_cannot_be_read_ends_it() {
+        let failed = || Err(Error::FileMissing { path: "x".into() });
+        let files = (0..3).map(|n| if n == 1 { failed() } else { Ok((Arc::from("a.yaml"), Content::TooLarge(9))) });
+        assert!(matches!(parse_all(manifest::parse::file, files), Err(Error::FileMissing { .. })));
+    }
 }

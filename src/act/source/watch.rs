@@ -5,6 +5,7 @@
 //! [`BURST_MAX`]. What is watched are the places where git writes a ref, never its objects, and with `--worktree` the
 //! manifest folders. Reading never wakes: notifications about mere access are ignored.
 
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -61,6 +62,13 @@ impl Places {
         self.git.is_empty() && self.whole.is_empty() && self.root.is_none()
     }
 
+    /// Which folders stand there now: device and inode. A repository that is moved away with the folder it stands in
+    /// gives no notification.
+    fn identity(&self) -> Vec<Option<(u64, u64)>> {
+        let identity = |path: &PathBuf| path.metadata().ok().map(|metadata| (metadata.dev(), metadata.ino()));
+        self.git.iter().chain(&self.root).map(identity).collect()
+    }
+
     /// Whether a notification is about something that the next look may see.
     fn concerns(&self, event: &Event) -> bool {
         let kind_matters = match event.kind {
@@ -110,6 +118,8 @@ pub struct Watcher {
     rng: Rng,
     shared: Arc<Shared>,
     armed: Option<RecommendedWatcher>,
+    /// The folders that the watches were set on: another one may come to stand at the same path.
+    identity: Vec<Option<(u64, u64)>>,
     problem: Option<String>,
     next_due: Instant,
     burst: Option<Burst>,
@@ -140,6 +150,7 @@ impl Watcher {
             rng: Rng::new(seed),
             shared: Arc::default(),
             armed: None,
+            identity: Vec::new(),
             problem: None,
             next_due: Instant::now(),
             burst: None,
@@ -186,7 +197,7 @@ impl Watcher {
         self.burst = None;
         self.next_due = self.due_after(Instant::now());
         let unsettled = self.shared.unsettled.swap(false, Ordering::AcqRel);
-        if unsettled || (wake == Wake::Due && self.problem.is_some()) {
+        if unsettled || (wake == Wake::Due && (self.problem.is_some() || self.places.identity() != self.identity)) {
             self.arm();
         }
         wake
@@ -203,6 +214,7 @@ impl Watcher {
     fn arm(&mut self) {
         self.armed = None;
         self.problem = None;
+        self.identity = self.places.identity();
         if self.places.is_empty() {
             return;
         }
@@ -250,5 +262,102 @@ async fn until(at: Option<Instant>) {
     match at {
         Some(at) => sleep_until(at).await,
         None => std::future::pending().await,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use notify::event::{CreateKind, DataChange, RenameMode};
+
+    use super::*;
+
+    fn places() -> Places {
+        Places::of_repository(Path::new("/r/.git/worktrees/w"), Path::new("/r/.git"), Some(Path::new("/w")))
+    }
+
+    fn event(kind: EventKind, path: &str) -> Event {
+        Event::new(kind).add_path(path.into())
+    }
+
+    #[test]
+    fn writing_a_ref_or_a_manifest_concerns_and_objects_locks_and_other_files_do_not() {
+        let written = EventKind::Modify(ModifyKind::Data(DataChange::Any));
+        for path in [
+            "/r/.git/worktrees/w/HEAD",
+            "/r/.git/packed-refs",
+            "/r/.git/refs/heads/main",
+            "/r/.git/logs/HEAD",
+            "/w/manifests/a.yaml",
+            "/w/policies",
+            "/w/.gitignore",
+        ] {
+            assert!(places().concerns(&event(written, path)), "{path}");
+        }
+        for path in [
+            "/r/.git/refs/heads/main.lock",
+            "/r/.git/index",
+            "/r/.git/objects/ab",
+            "/r/.git/COMMIT_EDITMSG",
+            "/r/.git/worktrees/w/index.lock",
+            "/w/README.md",
+            "/w/src/manifests",
+        ] {
+            assert!(!places().concerns(&event(written, path)), "{path}");
+        }
+    }
+
+    #[test]
+    fn reading_never_concerns_and_the_end_of_writing_does() {
+        let path = "/r/.git/refs/heads/main";
+        for access in
+            [AccessKind::Any, AccessKind::Read, AccessKind::Open(AccessMode::Any), AccessKind::Close(AccessMode::Read)]
+        {
+            assert!(!places().concerns(&event(EventKind::Access(access), path)), "{access:?}");
+        }
+        assert!(places().concerns(&event(EventKind::Access(AccessKind::Close(AccessMode::Write)), path)));
+        // A ref is written beside its place and renamed into it: both names come in one notification.
+        let renamed = EventKind::Modify(ModifyKind::Name(RenameMode::Both));
+        assert!(places().concerns(&event(renamed, "/r/.git/refs/heads/main.lock").add_path(path.into())));
+    }
+
+    #[test]
+    fn a_watched_folder_that_comes_or_goes_calls_for_new_watches() {
+        let created = EventKind::Create(CreateKind::Folder);
+        for path in ["/w/manifests", "/w", "/r/.git", "/r/.git/logs"] {
+            assert!(places().unsettled_by(&event(created, path)), "{path}");
+        }
+        for path in ["/w/manifests/a", "/r/.git/refs/heads/x"] {
+            assert!(!places().unsettled_by(&event(created, path)), "{path}");
+        }
+        assert!(!places().unsettled_by(&event(EventKind::Modify(ModifyKind::Any), "/w/manifests")));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_burst_is_waited_out_but_not_for_ever() {
+        let mut watcher = Watcher::new(Places::default(), Duration::from_secs(3_600));
+        let shared = watcher.shared.clone();
+        let begin = Instant::now();
+        shared.noticed.notify_one();
+        assert_eq!(watcher.changed().await, Wake::Noticed);
+        assert!((QUIET..BURST_MAX).contains(&begin.elapsed()), "{:?}", begin.elapsed());
+
+        let begin = Instant::now();
+        let noise = tokio::spawn(async move {
+            loop {
+                shared.noticed.notify_one();
+                tokio::time::sleep(QUIET / 4).await;
+            }
+        });
+        assert_eq!(watcher.changed().await, Wake::Noticed);
+        assert!((BURST_MAX..BURST_MAX * 2).contains(&begin.elapsed()), "{:?}", begin.elapsed());
+        noise.abort();
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn dropping_the_wait_in_the_middle_of_a_burst_loses_nothing() {
+        let mut watcher = Watcher::new(Places::default(), Duration::from_secs(3_600));
+        watcher.shared.noticed.notify_one();
+        assert!(tokio::time::timeout(QUIET / 2, watcher.changed()).await.is_err());
+        assert_eq!(tokio::time::timeout(BURST_MAX, watcher.changed()).await, Ok(Wake::Noticed));
     }
 }

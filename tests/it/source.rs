@@ -1,0 +1,12 @@
+//! The source against real temporary repositories.
+
+mod cost;
+mod history;
+mod hostile;
+mod look;
+mod property;
+mod remote;
+mod repo;
+mod verify;
+mod watch;
+mod worktree;
