@@ -114,6 +114,12 @@ impl fmt::Debug for Secret {
     }
 }
 
+impl fmt::Debug for Answer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Answer({} to {}, {} bytes)", self.status, self.path, self.body.len())
+    }
+}
+
 impl Request {
     #[must_use]
     pub fn get(path: impl Into<String>) -> Self {

@@ -1,1 +1,4 @@
 //! All integration tests in one binary: one link step.
+
+mod double;
+mod runtime;
