@@ -3,6 +3,9 @@
 mod builtin;
 mod conformance;
 mod http;
+mod llama_swap;
+mod llama_swap_bad_day;
+mod llama_swap_real;
 
 use std::collections::BTreeMap;
 use std::path::Path;
