@@ -294,18 +294,23 @@ fn models(state: &App) -> Value {
     let listed = state.models.iter().filter(|model| !model.unlisted);
     let mut data: Vec<Value> = listed
         .map(|model| {
-            let mut own = json!({"type": "model"});
-            if !model.aliases.is_empty() {
-                own["aliases"] = json!(model.aliases);
+            let mut entry = json!({"id": model.id, "object": "model", "created": 1_787_390_000,
+                "owned_by": "llama-swap", "status": {"value": loaded(model.id)}});
+            // Before v241 the list told neither types nor aliases.
+            if state.version >= Version::V250 {
+                entry["meta"] = json!({"llamaswap": {"type": "model", "aliases": model.aliases}, "n_ctx": 32_000});
             }
-            json!({"id": model.id, "object": "model", "created": 1_787_390_000, "owned_by": "llama-swap",
-                "meta": {"llamaswap": own, "n_ctx": 32_000}, "status": {"value": loaded(model.id)}})
+            entry
         })
         .collect();
-    data.push(json!({"id": "box2/far", "object": "model", "meta": {"llamaswap": {"type": "peer", "peerID": "box2"}},
-        "status": {"value": "unloaded"}}));
-    data.push(json!({"id": "best", "object": "model", "meta": {"llamaswap": {"type": "selector", "targets": []}},
-        "status": {"value": "unloaded"}}));
+    let mut own = json!({"peerID": "box2"});
+    if state.version >= Version::V250 {
+        own["type"] = json!("peer");
+        data.push(json!({"id": "best", "object": "model", "status": {"value": "unloaded"},
+            "meta": {"llamaswap": {"type": "selector", "targets": []}}}));
+    }
+    data.push(json!({"id": state.peer_model(), "object": "model", "status": {"value": "unloaded"},
+        "meta": {"llamaswap": own}}));
     json!({"object": "list", "data": data})
 }
 

@@ -11,11 +11,11 @@ use tokio::sync::{broadcast, watch};
 /// Versions whose wire format differs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Version {
-    /// `inflight` is a number, `metrics` events, errors are strings.
+    /// `inflight` is a number, `metrics` events, errors are strings, a peer's model has no prefix.
     V234,
     /// `inflight` is a list.
     V238,
-    /// `inflight` comes in operations.
+    /// `inflight` comes in operations, a peer's model carries the peer's name.
     V250,
     /// Errors are objects.
     Newer,
@@ -139,6 +139,11 @@ impl State {
     /// Sends an event: the payload is JSON in a JSON string.
     pub fn tell(&self, kind: &str, payload: &Value) {
         let _ = self.events.send(frame(kind, payload));
+    }
+
+    /// The id of the model that a peer serves: since v242 it carries the peer's name.
+    pub fn peer_model(&self) -> &'static str {
+        if self.version < Version::V250 { "far" } else { "box2/far" }
     }
 
     pub fn model_status(&self) -> Value {
