@@ -59,6 +59,11 @@ impl Double {
         self.state.change(|inner| inner.processes.remove(id));
     }
 
+    /// A request of somebody else to `id`, in flight for as long as it is held.
+    pub fn occupy(&self, id: &str) -> impl Drop {
+        InFlight::new(&self.state, id)
+    }
+
     /// Loses all models and all connections to listeners, as a reload of the configuration does.
     pub fn reload(&self) {
         self.state.change(|inner| {
