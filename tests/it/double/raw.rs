@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -24,6 +25,7 @@ pub enum Step {
 pub struct Raw {
     pub address: SocketAddr,
     heads: Arc<Mutex<Vec<String>>>,
+    endless_bytes: Arc<AtomicUsize>,
     task: JoinHandle<()>,
 }
 
@@ -44,25 +46,32 @@ impl Raw {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let heads: Arc<Mutex<Vec<String>>> = Arc::default();
-        let (seen, answers) = (heads.clone(), Arc::new(answers));
+        let endless_bytes: Arc<AtomicUsize> = Arc::default();
+        let (seen, answers, written) = (heads.clone(), Arc::new(answers), endless_bytes.clone());
         let task = tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
                 let (seen, answers, otherwise) = (seen.clone(), answers.clone(), otherwise.clone());
+                let written = written.clone();
                 tokio::spawn(async move {
                     let mut stream = stream;
                     let head = read_head(&mut stream).await;
                     let path = head.split(' ').nth(1).unwrap_or_default().to_owned();
                     seen.lock().unwrap().push(head);
                     let steps = answers.get(path.as_str()).cloned().unwrap_or(otherwise);
-                    perform(stream, steps).await;
+                    perform(stream, steps, &written).await;
                 });
             }
         });
-        Self { address, heads, task }
+        Self { address, heads, endless_bytes, task }
     }
 
     pub fn endpoint(&self) -> String {
         format!("http://{}", self.address)
+    }
+
+    /// How much of endless answers the other side and the sockets between have taken.
+    pub fn endless_bytes(&self) -> usize {
+        self.endless_bytes.load(Ordering::Relaxed)
     }
 
     /// The heads of the requests so far.
@@ -108,7 +117,7 @@ async fn read_head(stream: &mut TcpStream) -> String {
     String::from_utf8_lossy(&head).into_owned()
 }
 
-async fn perform(mut stream: TcpStream, steps: Vec<Step>) {
+async fn perform(mut stream: TcpStream, steps: Vec<Step>, written: &AtomicUsize) {
     for step in steps {
         match step {
             Step::Write(bytes) => {
@@ -116,7 +125,11 @@ async fn perform(mut stream: TcpStream, steps: Vec<Step>) {
                     return;
                 }
             }
-            Step::Endless(bytes) => while stream.write_all(&bytes).await.is_ok() {},
+            Step::Endless(bytes) => {
+                while stream.write_all(&bytes).await.is_ok() {
+                    written.fetch_add(bytes.len(), Ordering::Relaxed);
+                }
+            }
             Step::Hang => {
                 // Ends when the other side closes.
                 let _ = stream.read(&mut [0; 1_024]).await;

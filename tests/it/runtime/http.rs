@@ -32,8 +32,11 @@ async fn bodies_without_end_cost_no_more_than_the_limit_and_the_error_names_it()
         vec![Step::Write(no_length), Step::Endless(filler.clone())],
         vec![chunked("text/plain"), Step::Endless(chunk(&filler))],
     ] {
-        let error = ask(&Raw::always(steps).await).await.unwrap_err();
+        let server = Raw::always(steps).await;
+        let error = ask(&server).await.unwrap_err();
         assert!(matches!(error, Error::TooLarge { limit_bytes: LIMIT, .. }), "{error}");
+        // What the kernel holds between the two counts too.
+        assert!(server.endless_bytes() < LIMIT + 20_000_000, "{} bytes were taken", server.endless_bytes());
         assert!(error.to_string().contains("100000 bytes"), "{error}");
     }
 }
