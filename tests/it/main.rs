@@ -1,7 +1,9 @@
 //! All integration tests in one binary: one link step.
 
+mod double;
 mod manifest;
 mod remember;
+mod runtime;
 mod source;
 mod up;
 mod world;
