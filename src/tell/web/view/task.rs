@@ -32,6 +32,8 @@ pub struct TaskLine {
     pub attempts: u32,
     pub created: Stamp,
     pub took: Option<String>,
+    /// Whether `took` is final.
+    pub over: bool,
     pub tags: Vec<String>,
 }
 
@@ -50,13 +52,15 @@ impl TaskLine {
             attempts: task.attempts,
             created: Stamp::of(task.created_at, now),
             took: took(task.started_at, task.finished_at, now),
+            over: task.finished_at.is_some(),
             tags: task.spec.tags.clone(),
         }
     }
 }
 
 fn why(task: &TaskRow) -> Option<String> {
-    let waits = task.why.as_ref().filter(|_| !task.state.is_final()).map(|why| format!("{}: {}", why.reason, why.message));
+    let waits =
+        task.why.as_ref().filter(|_| !task.state.is_final()).map(|why| format!("{}: {}", why.reason, why.message));
     let failed = task.error.as_ref().map(|error| format!("{}: {}", error.code, error.message));
     waits.or(failed)
 }
@@ -246,7 +250,10 @@ pub fn page(facts: &Facts, task: &TaskRow, attempts: &[AttemptRow], artifacts: &
             clears: Stamp::maybe(why.clears_at, now),
         }),
         error: task.error.clone(),
-        object: task.object.as_ref().map(|key| Link::new(key.to_string(), format!("/objects/{}/{}", key.kind, key.name))),
+        object: task
+            .object
+            .as_ref()
+            .map(|key| Link::new(key.to_string(), format!("/objects/{}/{}", key.kind, key.name))),
         actor: task.actor.clone(),
         asked_at: task.revision.as_ref().map(|revision| CommitView::of(&revision.commit, now)),
         revision: task.revision.as_ref().map(ToString::to_string),
