@@ -10,6 +10,9 @@ use crate::tell::terminal::{clean, clean_line};
 
 use super::Report;
 
+/// The most problems that are shown one by one; nobody reads further, and `-o json` has them all.
+pub const SHOWN_MAX: usize = 100;
+
 /// How it may look.
 #[derive(Clone, Copy, Debug)]
 pub struct Look {
@@ -29,9 +32,12 @@ impl Default for Look {
 pub fn render(report: &Report<'_>, look: Look) -> String {
     let renderer = if look.colour { Renderer::styled() } else { Renderer::plain() }.term_width(look.width);
     let mut text = String::new();
-    for diagnostic in &report.diagnostics {
+    for diagnostic in report.diagnostics.iter().take(SHOWN_MAX) {
         text.push_str(&renderer.render(&[group(diagnostic, &Shown::of(diagnostic))]));
         text.push_str("\n\n");
+    }
+    if let Some(more) = report.diagnostics.len().checked_sub(SHOWN_MAX).filter(|more| *more > 0) {
+        let _ = writeln!(text, "and {more} more; to see them all: arcology validate -o json\n");
     }
     if let Some(hint) = explain_hint(report) {
         text.push_str(&hint);
@@ -137,6 +143,20 @@ mod tests {
     #[test]
     fn a_person_reads_place_line_caret_and_what_to_do() {
         insta::assert_snapshot!(render(&Report::new(&samples::all(), 14), Look::default()));
+    }
+
+    #[test]
+    fn a_flood_of_problems_is_cut_and_still_counted() {
+        let flood: Vec<Diagnostic> = (0..250)
+            .map(|line| {
+                let mut one = samples::all().remove(0);
+                one.span.line = line + 1;
+                one
+            })
+            .collect();
+        let text = render(&Report::new(&flood, 1), Look::default());
+        assert_eq!(text.matches("error[ARC301]").count(), SHOWN_MAX);
+        assert!(text.contains("and 150 more;") && text.ends_with("250 errors in 1 file (1 read)\n"), "{text}");
     }
 
     #[test]

@@ -132,6 +132,20 @@ fn a_model_costs_what_was_measured_when_that_is_more_than_declared_and_is_unknow
 }
 
 #[test]
+fn a_model_that_is_declared_by_an_alias_is_not_listed_a_second_time() {
+    let mut picture = sample::normal_picture();
+    let mut view = sample::swap_view(ModelState::Loaded);
+    view.models.iter_mut().filter(|model| model.name == "minilm").for_each(|model| model.name = "all-minilm-l6".into());
+    view.aliases.insert("minilm".into(), "all-minilm-l6".into());
+    picture.runtimes.insert(name("swap"), sample::seen(view, "swap /running", -1));
+    let facts = sample::facts(picture);
+    let models = model::all(&facts);
+    let found: Vec<_> = models.iter().filter(|model| model.served_as.contains("minilm")).collect();
+    assert_eq!(found.len(), 1);
+    assert_eq!((found[0].name(), found[0].state()), ("minilm", ModelState::Loaded));
+}
+
+#[test]
 fn resources_claim_nothing_that_was_not_measured() {
     let facts = sample::normal();
     let all = value(&resources::of(&facts, None).unwrap());

@@ -129,6 +129,17 @@ fn after(name: &str) -> &'static str {
     }
 }
 
+/// Where the page's links, files and scripts lead.
+pub fn links(html: &str) -> Vec<String> {
+    let addresses = pieces(html).into_iter().filter_map(|piece| match piece {
+        Piece::Open { name, attributes } if ["a", "link", "script", "img", "audio"].contains(&name.as_str()) => {
+            attributes.into_iter().find(|(key, _)| key == "href" || key == "src").map(|(_, value)| value)
+        }
+        _ => None,
+    });
+    addresses.collect()
+}
+
 /// All that makes a page hard to use or unsafe, in words; empty for a good one.
 pub fn faults(html: &str) -> Vec<String> {
     let pieces = pieces(html);

@@ -147,5 +147,12 @@ fn an_error_is_a_page_that_leads_on() {
     let page = view::message::error(404, "Not Found", "no task is called `task-9`", Some("arcology get tasks"), at(0));
     let html = html(Template::Message, &page).unwrap();
     assert_eq!(faults(&html), Vec::<String>::new());
-    insta::assert_snapshot!(text(&html), @"");
+    insta::assert_snapshot!(text(&html), @r"
+    # Not Found
+    ✕ error 404
+    no task is called `task-9`
+    arcology get tasks
+    - Status
+    - All objects
+    ");
 }

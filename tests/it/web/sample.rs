@@ -151,7 +151,6 @@ fn model(name: &str, state: ModelState, vram_gb: Option<f64>) -> ModelView {
 
 pub fn swap_view(qwen: ModelState) -> RuntimeView {
     RuntimeView {
-        degraded: None,
         version: Some("v168".into()),
         models: vec![
             model("llama3.1-8b", ModelState::Unloaded, None),
@@ -160,6 +159,7 @@ pub fn swap_view(qwen: ModelState) -> RuntimeView {
         ],
         in_flight: Some(1),
         queued: Some(2),
+        ..RuntimeView::default()
     }
 }
 
@@ -206,7 +206,7 @@ fn picture(world: World, runtimes: BTreeMap<Name, RuntimePicture>) -> Picture {
 pub fn facts(mut picture: Picture) -> Facts {
     let mut histories = (*picture.histories).clone();
     for status in plan(&picture.inputs(at(0))).statuses {
-        let history = histories.entry(status.key.clone()).or_insert_with(ObjectHistory::default);
+        let history = histories.entry(status.key.clone()).or_default();
         history.sync = Some(status.sync);
         history.health = Some(status.health);
         history.since = history.since.or(Some(at(-600)));

@@ -76,11 +76,14 @@ pub struct Retained {
 
 impl Side {
     #[must_use]
-    pub fn of(revision: Option<&Revision>) -> Self {
-        match revision {
-            Some(revision) => Self { revision: revision.to_string(), commit: Some(revision.commit.clone()) },
-            None => Self { revision: "worktree".into(), commit: None },
-        }
+    pub fn of(revision: &Revision) -> Self {
+        Self { revision: revision.to_string(), commit: Some(revision.commit.clone()) }
+    }
+
+    /// Files that no commit holds.
+    #[must_use]
+    pub fn worktree() -> Self {
+        Self { revision: "worktree".into(), commit: None }
     }
 }
 
@@ -232,7 +235,7 @@ mod tests {
     #[test]
     fn a_plan_from_a_world_to_itself_changes_nothing() {
         let (base, _) = samples::worlds();
-        let report = Report::new((Side::of(None), &base), (Side::of(None), &base), Plan::default());
+        let report = Report::new((Side::worktree(), &base), (Side::worktree(), &base), Plan::default());
         assert!(!report.would_change);
         assert_eq!(report.summary(), "nothing would change");
     }

@@ -156,6 +156,6 @@ pub fn plan() -> Plan {
 /// The report on all of it.
 pub fn report() -> Report {
     let (base, head) = worlds();
-    let sides = (Side::of(base.revision.as_ref()), Side::of(head.revision.as_ref()));
+    let sides = (base.revision.as_ref().map(Side::of).unwrap(), head.revision.as_ref().map(Side::of).unwrap());
     Report::new((sides.0, &base), (sides.1, &head), plan())
 }

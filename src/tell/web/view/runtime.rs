@@ -149,10 +149,14 @@ fn seen_mark(state: ModelState, seen: &Sighting) -> Mark {
 
 /// The declared Model that this runtime serves under this name.
 fn declared_name(facts: &Facts, runtime: &RuntimeFacts<'_>, served_as: &str) -> Option<String> {
+    let real = |name: &str| match runtime.last_view() {
+        Some(view) => view.real_name(name) == served_as,
+        None => name == served_as,
+    };
     facts.picture.world.models().find_map(|(object, spec)| {
         let name = &object.document.key.name;
         let served = spec.served_by.iter().any(|served| {
-            served.runtime == *runtime.name && served.served_as.as_deref().unwrap_or(name.as_str()) == served_as
+            served.runtime == *runtime.name && real(served.served_as.as_deref().unwrap_or(name.as_str()))
         });
         served.then(|| name.to_string())
     })
