@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use arcology::core::Name;
-use arcology::decide::reconcile::{Correction, ObjectHistory};
-use arcology::decide::view::ModelState;
+use arcology::decide::reconcile::{Correction, Health, ObjectHistory};
+use arcology::decide::view::{ModelState, RuntimeView};
 use arcology::remember::store::row::TaskState;
 use arcology::tell::web::api::drift::{self, DriftFilter, DriftRow};
 use arcology::tell::web::api::object::ObjectBody;
@@ -143,6 +143,27 @@ fn a_model_that_is_declared_by_an_alias_is_not_listed_a_second_time() {
     let found: Vec<_> = models.iter().filter(|model| model.served_as.contains("minilm")).collect();
     assert_eq!(found.len(), 1);
     assert_eq!((found[0].name(), found[0].state()), ("minilm", ModelState::Loaded));
+}
+
+#[test]
+fn no_runtime_is_healthier_than_the_newest_look_at_it_allows() {
+    let stale = sample::stale();
+    let mut statuses = stale.statuses.clone();
+    statuses.iter_mut().for_each(|status| status.health = Health::Healthy);
+    let facts = Facts::with_statuses(Arc::clone(&stale.picture), statuses, at(0));
+    let status = value(&Status::of(&facts, &sample::queue()));
+    for runtime in status["runtimes"].as_array().unwrap() {
+        assert_eq!(runtime["health"], json!("Unknown"), "{runtime}");
+    }
+    assert_eq!(status["runtimes"][0]["models_loaded"], Value::Null, "never seen is not an empty list: {status}");
+    let mut picture = sample::normal_picture();
+    let view = RuntimeView { degraded: Some("half of it".into()), ..sample::swap_view(ModelState::Loaded) };
+    picture.runtimes.insert(name("swap"), sample::seen(view, "swap /running", -1));
+    let mut statuses = sample::normal().statuses;
+    statuses.iter_mut().for_each(|status| status.health = Health::Healthy);
+    let facts = Facts::with_statuses(Arc::new(picture), statuses, at(0));
+    let swap = name("swap");
+    assert_eq!(runtime::RuntimeFacts::of(&facts, &swap).health(), Health::Degraded);
 }
 
 #[test]
