@@ -6,4 +6,5 @@ mod remember;
 mod runtime;
 mod source;
 mod up;
+mod web;
 mod world;

@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use crate::core::text::{count, shorten};
 use crate::core::{Kind, ObjectKey, Reading};
-use crate::decide::reconcile::{Health, HoldReason, ObjectStatus, Sync};
+use crate::decide::reconcile::{Health, Hold, HoldReason, ObjectStatus, Sync};
 use crate::declare::manifest::{Broken, Diagnostic, Severity as DiagnosticSeverity};
 use crate::declare::world::Standing;
 use crate::remember::store::row::TaskRow;
@@ -149,12 +149,15 @@ fn drift_loop(status: &ObjectStatus) -> Attention {
 }
 
 fn drifted_held(status: &ObjectStatus) -> Attention {
-    let hold = status.hold.as_ref().map(|hold| format!("{:?}: {}", hold.reason, hold.message)).unwrap_or_default();
+    // A failed try stands in the reason already.
+    let said = |hold: &&Hold| hold.reason == HoldReason::Backoff;
+    let hold = status.hold.as_ref().filter(|hold| !said(hold));
+    let hold = hold.map(|hold| format!("; {:?}: {}", hold.reason, hold.message)).unwrap_or_default();
     Attention {
         severity: Severity::Warning,
         object: Some(status.key.to_string()),
         title: "drifted, and held".into(),
-        message: short(&format!("{}; {hold}", status.reason)),
+        message: short(&format!("{}{hold}", status.reason)),
         href: object_href(status),
         next: Some(format!("arcology why {}", status.key)),
     }

@@ -32,6 +32,8 @@ pub struct TaskLine {
     pub attempts: u32,
     pub created: Stamp,
     pub took: Option<String>,
+    /// Whether `took` is final.
+    pub over: bool,
     pub tags: Vec<String>,
 }
 
@@ -50,6 +52,7 @@ impl TaskLine {
             attempts: task.attempts,
             created: Stamp::of(task.created_at, now),
             took: took(task.started_at, task.finished_at, now),
+            over: task.finished_at.is_some(),
             tags: task.spec.tags.clone(),
         }
     }
