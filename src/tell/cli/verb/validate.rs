@@ -54,9 +54,11 @@ pub fn run(args: &Args, global: &Global, ui: &mut Ui) -> Outcome {
     Ok(if report.is_valid() { Exit::Fine } else { Exit::Problem })
 }
 
+const NAME_PATH: &str = "give the folder of a state repository: arcology validate PATH";
+
 fn snapshot(args: &Args, global: &Global) -> Outcome<Snapshot> {
     // What cannot be read at all is a mistake of the call: the manifests were not judged.
-    let usage = |error: &source::Error| load::failed(error).exit(Exit::Usage);
+    let usage = |error: &source::Error| load::failed(error).exit(Exit::Usage).hint(NAME_PATH);
     match &args.rev {
         None => source::snapshot_of_dir(&args.path).map_err(|error| usage(&error)),
         Some(rev) => load::source(&args.path.display().to_string(), &global.state, false)?
