@@ -1,5 +1,7 @@
 //! What a runtime reports of itself, in words every adapter shares. What it cannot tell is absent, never guessed.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 use crate::core::Timestamp;
@@ -12,6 +14,9 @@ pub struct RuntimeView {
     pub version: Option<String>,
     /// Every model the runtime knows, by its own name, sorted.
     pub models: Vec<ModelView>,
+    /// Other names under which the runtime knows some of its models, each with the real one.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub aliases: BTreeMap<String, String>,
     /// Requests being worked on.
     pub in_flight: Option<u32>,
     /// Requests waiting.
@@ -57,9 +62,16 @@ impl ModelState {
 }
 
 impl RuntimeView {
-    /// The model that the runtime calls `name`.
+    /// The runtime's real name for `name`, which may be an alias.
+    #[must_use]
+    pub fn real_name<'a>(&'a self, name: &'a str) -> &'a str {
+        self.aliases.get(name).map_or(name, String::as_str)
+    }
+
+    /// The model that the runtime calls `name`, or knows under that alias. Its own `name` is always the real one.
     #[must_use]
     pub fn model(&self, name: &str) -> Option<&ModelView> {
+        let name = self.real_name(name);
         self.models.iter().find(|model| model.name == name)
     }
 }

@@ -9,7 +9,8 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use crate::core::{Name, ObjectKey, Observed, Revision, Timestamp};
-use crate::decide::reconcile::{Holding, Inputs, LoadTimes, ObjectHistory, ObjectStatus, TaskFact, plan};
+pub use crate::decide::reconcile::{Correction, Failure, ObjectHistory};
+use crate::decide::reconcile::{Holding, Inputs, LoadTimes, ObjectStatus, TaskFact, plan};
 use crate::decide::view::RuntimeView;
 use crate::declare::world::{Object, World};
 

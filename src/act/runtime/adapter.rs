@@ -7,6 +7,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures::future::BoxFuture;
 use futures::stream::BoxStream;
@@ -171,11 +172,13 @@ pub struct RuntimeError {
     pub message: String,
     /// The runtime's own words, shortened, without secrets.
     pub words: Option<String>,
+    /// How long the runtime asks to be left alone, where it says so.
+    pub retry_after: Option<Duration>,
 }
 
 impl RuntimeError {
     pub fn new(fault: Fault, message: impl Into<String>) -> Self {
-        Self { fault, message: message.into(), words: None }
+        Self { fault, message: message.into(), words: None, retry_after: None }
     }
 
     /// Keeps the runtime's own words, shortened.

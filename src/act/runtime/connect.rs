@@ -8,6 +8,7 @@ use crate::declare::manifest::kind::runtime::{AdapterKind, RuntimeSpec};
 
 use super::adapter::{Adapter, Fault, RuntimeError};
 use super::builtin::Builtin;
+use super::llama_swap::LlamaSwap;
 
 /// Where adapters find what the daemon keeps.
 #[derive(Clone, Debug)]
@@ -26,8 +27,8 @@ pub struct Places {
 pub fn connect(name: &Name, spec: &RuntimeSpec, places: &Places) -> Result<Arc<dyn Adapter>, RuntimeError> {
     match spec.adapter {
         AdapterKind::Builtin => Ok(Arc::new(Builtin::new(name, &places.state_dir, spec.timeouts.run.get()))),
-        AdapterKind::LlamaSwap
-        | AdapterKind::Exec
+        AdapterKind::LlamaSwap => Ok(Arc::new(LlamaSwap::new(name, spec, places)?)),
+        AdapterKind::Exec
         | AdapterKind::Openai
         | AdapterKind::LlamaServer
         | AdapterKind::Ollama

@@ -4,7 +4,11 @@ pub mod adapter;
 pub mod builtin;
 pub mod connect;
 pub mod document;
+pub mod fault;
+pub mod input;
+pub mod llama_swap;
 pub mod params;
+pub mod prompts;
 pub mod sse;
 pub mod stop;
 

@@ -85,6 +85,8 @@ impl Parser {
         match field {
             "data" => self.add_data(value)?,
             "event" => value.clone_into(&mut self.name),
+            // llama.cpp's server writes `error: {…}` in place of an event when it fails halfway.
+            "error" => items.extend(stray(value)),
             _ => items.extend(stray(line)),
         }
         Ok(())
@@ -154,6 +156,7 @@ mod tests {
         let items = read(b"data: {}\n\n{\"src\":\"llama-swap\",\"error\":\"x\"}");
         assert_eq!(items, [event("", "{}"), Item::Stray("{\"src\":\"llama-swap\",\"error\":\"x\"}".into())]);
         assert_eq!(read(b"{\"error\":1}\n").len(), 1);
+        assert_eq!(read(b"error: {\"code\":500}\n"), [Item::Stray("{\"code\":500}".into())]);
     }
 
     #[test]

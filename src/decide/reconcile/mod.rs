@@ -21,6 +21,8 @@ pub mod removed;
 pub mod runtime;
 pub mod status;
 pub mod task;
+#[cfg(test)]
+mod tests;
 
 pub use history::{Correction, Failure, ObjectHistory};
 pub use inputs::{Holding, Inputs, LoadTimes, TaskFact};

@@ -6,6 +6,8 @@
 pub mod assemble;
 pub mod candidate;
 pub mod code;
+#[cfg(test)]
+pub(crate) mod fixture;
 pub mod graph;
 pub mod object;
 pub mod policy;

@@ -3,12 +3,15 @@
 use std::fmt::Display;
 
 use crate::declare::manifest::code::Code;
-use crate::declare::manifest::{Diagnostic, Document, Severity, locate};
+use crate::declare::manifest::path::Path;
+use crate::declare::manifest::{Diagnostic, Document, Severity};
 
 /// The path of the field `key` of the mapping at `base`; keys that are no plain words are quoted.
 #[must_use]
 pub fn field(base: &str, key: &str) -> String {
-    format!("{base}.{key}")
+    let quoted = Path::default().key(key);
+    let dot = if quoted.as_str().starts_with('[') { "" } else { "." };
+    format!("{base}{dot}{quoted}")
 }
 
 /// What a rule says about a field of a document.
@@ -44,16 +47,6 @@ impl Problem {
     /// The diagnostic for it.
     #[must_use]
     pub fn locate(self, document: &Document, code: &Code, severity: Severity) -> Diagnostic {
-        Diagnostic {
-            code: code.code.into(),
-            severity,
-            message: self.message,
-            path: document.place.path.clone(),
-            span: locate::span_of(document, &self.path),
-            source_line: String::new(),
-            label: self.label,
-            help: self.help,
-            object: Some(document.key.clone()),
-        }
+        document.problem(code.code, severity, &self.path, self.message, self.label, self.help)
     }
 }

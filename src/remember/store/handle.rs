@@ -47,8 +47,8 @@ impl Store {
         let database = place.database.clone();
         let mut conn = place::open_writer(&database)?;
         migrate::migrate(&mut conn, &database)?;
-        let readers = Arc::new(Readers::open(database.clone())?);
         let gauge = Arc::new(Gauge::default());
+        let readers = Arc::new(Readers::open(database.clone(), Arc::clone(&gauge))?);
         let (jobs, waiting) = mpsc::channel(QUEUE_JOBS_MAX);
         let writer = Writer { conn, path: database.clone(), jobs: waiting, gauge: Arc::clone(&gauge) };
         let thread = std::thread::Builder::new().name("store-writer".to_owned()).spawn(move || writer.run());
@@ -71,7 +71,8 @@ impl Store {
         drop(tokio::task::spawn_blocking(move || inner.finish()).await);
     }
 
-    /// Why the store cannot be written, as far as the newest attempt showed; none when it can. Reads go on meanwhile.
+    /// Why the store cannot be written, as far as the newest attempt showed, or that the file is damaged; none when all
+    /// is well. Reads go on meanwhile.
     #[must_use]
     pub fn health(&self) -> Option<String> {
         self.inner.gauge.problem()

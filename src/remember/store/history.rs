@@ -44,6 +44,37 @@ impl Store {
         .await
     }
 
+    /// Keeps or forgets (`None`) the histories of many objects and keeps observations of runtimes, in one step: what is
+    /// noted of a burst of changes.
+    ///
+    /// # Errors
+    /// [`Error::TooLarge`]; else see [`Error`].
+    pub async fn save_notes(
+        &self,
+        histories: Vec<(ObjectKey, Option<String>)>,
+        observations: BTreeMap<Name, String>,
+    ) -> Result<(), Error> {
+        histories.iter().filter_map(|(_, json)| json.as_ref()).try_for_each(|json| bounded("a history", json))?;
+        observations.values().try_for_each(|json| bounded("an observation", json))?;
+        self.write_relaxed(move |conn| {
+            let keep = "INSERT INTO history (key, json) VALUES (?1, ?2)
+                ON CONFLICT (key) DO UPDATE SET json = excluded.json";
+            for (key, json) in &histories {
+                match json {
+                    Some(json) => sql::change(conn, keep, params![key.to_string(), json])?,
+                    None => sql::change(conn, "DELETE FROM history WHERE key = ?1", [key.to_string()])?,
+                };
+            }
+            let keep = "INSERT INTO observation (runtime, json) VALUES (?1, ?2)
+                ON CONFLICT (runtime) DO UPDATE SET json = excluded.json";
+            for (runtime, json) in &observations {
+                sql::change(conn, keep, params![runtime.as_str(), json])?;
+            }
+            Ok(())
+        })
+        .await
+    }
+
     /// Forgets an object's history. There being none is fine.
     ///
     /// # Errors

@@ -54,6 +54,15 @@ impl Store {
         .await
     }
 
+    /// Adds an entry without an action, because what an object asks for was there already: it answers for it from now
+    /// on.
+    ///
+    /// # Errors
+    /// See [`Error`].
+    pub async fn adopt(&self, row: InventoryRow) -> Result<(), Error> {
+        self.write(move |conn| add(conn, &row)).await
+    }
+
     /// Forgets an entry without an action, because the thing was seen to be gone. False when there was none.
     ///
     /// # Errors

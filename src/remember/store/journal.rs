@@ -3,6 +3,8 @@
 //! An action is begun, then finished or abandoned, each in one step with its audit entry. What stands open after a start
 //! was under way when the program ended; whether it happened is for an observation to tell.
 
+use std::collections::BTreeMap;
+
 use rusqlite::{Connection, Row, params};
 
 use crate::core::{Digest, Name, ObjectKey, Timestamp};
@@ -16,7 +18,7 @@ use super::sql::{self, Columns};
 use super::{inventory, revision};
 
 /// How many of the newest loads are looked at for how long a load takes.
-const LOAD_DURATIONS_MAX: i64 = 64;
+const LOAD_DURATIONS_MAX: u32 = 64;
 /// How many entries of the journal are given out at once.
 const JOURNAL_ROWS_MAX: u32 = 1_000;
 /// The id's length in hex digits.
@@ -156,6 +158,38 @@ impl Store {
         .await
     }
 }
+
+impl Store {
+    /// How many milliseconds the newest loads took, for every runtime and model, newest first: what a start reads once.
+    ///
+    /// # Errors
+    /// See [`Error`].
+    pub async fn load_durations_all(&self) -> Result<BTreeMap<(Name, String), Vec<u64>>, Error> {
+        self.read(|conn| {
+            let select = "SELECT runtime, served_as, started_at, finished_at FROM journal
+                WHERE verb = 'load' AND state = 'done' AND runtime IS NOT NULL ORDER BY seq DESC LIMIT ?1";
+            let rows = sql::all(conn, select, [LOAD_DURATIONS_ALL_MAX], |row| {
+                let mut columns = Columns::of(WHAT, row);
+                let (runtime, served_as): (Option<Name>, String) = (columns.opt_name()?, columns.get()?);
+                let (started, finished) = (columns.time()?, columns.time()?);
+                Ok((runtime, served_as, crate::core::clock::millis_since(started, finished)))
+            })?;
+            let mut all: BTreeMap<(Name, String), Vec<u64>> = BTreeMap::new();
+            for (runtime, served_as, millis) in rows {
+                let Some(runtime) = runtime else { continue };
+                let durations = all.entry((runtime, served_as)).or_default();
+                if durations.len() < LOAD_DURATIONS_MAX as usize {
+                    durations.push(millis);
+                }
+            }
+            Ok(all)
+        })
+        .await
+    }
+}
+
+/// How many loads a start looks at to learn how long they take.
+const LOAD_DURATIONS_ALL_MAX: u32 = 20_000;
 
 /// Kept whole for the test that looks at its plan.
 pub(super) const LOAD_DURATIONS: &str = "SELECT started_at, finished_at FROM journal

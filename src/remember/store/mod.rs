@@ -7,7 +7,7 @@
 //! | `writer`, `reader` | the one thread that writes; the few connections that read |
 //! | `place`, `migrate`, `backup` | the directory and its lock; the schema; online copies |
 //! | `revision`, `inventory`, `journal`, `audit`, `history` | what reconciling needs to remember |
-//! | `task`, `task_life`, `task_list`, `artifact` | work and what came of it |
+//! | `task`, `task_life`, `task_outcome`, `task_list`, `artifact` | work and what came of it |
 //! | `error`, `page`, `sql` | what goes wrong; pages and cursors; columns |
 //!
 //! Only this room names rusqlite.
@@ -30,6 +30,7 @@ mod sql;
 mod task;
 mod task_life;
 mod task_list;
+mod task_outcome;
 #[cfg(test)]
 mod testing;
 mod writer;
@@ -42,5 +43,5 @@ pub use journal::{Effects, NewIntent};
 pub use page::{Listing, PAGE_ITEMS, PAGE_ITEMS_MAX, Page};
 pub use place::{DATABASE_FILE, LOCK_FILE};
 pub use task::TaskAdded;
-pub use task_life::TaskOutcome;
 pub use task_list::TaskFilter;
+pub use task_outcome::TaskOutcome;

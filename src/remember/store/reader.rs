@@ -8,6 +8,7 @@ use tokio::sync::Semaphore;
 
 use super::error::{Error, Trouble};
 use super::place;
+use super::writer::Gauge;
 
 /// How many queries are read at once. More would only compete for the same disk.
 const READERS: usize = 3;
@@ -18,14 +19,15 @@ pub(super) struct Readers {
     path: PathBuf,
     idle: Mutex<Vec<Connection>>,
     permits: Semaphore,
+    gauge: Arc<Gauge>,
 }
 
 impl Readers {
     /// Opens all connections, so that a database that cannot be read is found out at the start.
-    pub(super) fn open(path: PathBuf) -> Result<Self, Error> {
+    pub(super) fn open(path: PathBuf, gauge: Arc<Gauge>) -> Result<Self, Error> {
         let idle: Result<Vec<_>, Trouble> = (0..READERS).map(|_| place::open_reader(&path)).collect();
         let idle = Mutex::new(idle.map_err(|trouble| trouble.at(&path))?);
-        Ok(Self { path, idle, permits: Semaphore::new(READERS) })
+        Ok(Self { path, idle, permits: Semaphore::new(READERS), gauge })
     }
 
     /// Runs a query on one consistent state of the database.
@@ -52,7 +54,7 @@ impl Readers {
             }
             found
         };
-        run().map_err(|trouble| trouble.at(&self.path))
+        run().map_err(|trouble| trouble.at(&self.path)).inspect_err(|error| self.gauge.note(error))
     }
 
     /// Refuses further queries; connections are closed once their queries end.

@@ -14,8 +14,10 @@ pub(super) const WHAT: &str = "task";
 /// The columns that [`read`] reads, with the table called `t`.
 pub(super) const COLUMNS: &str = "t.seq, t.id, t.spec, t.object, t.revision, t.actor, t.state, t.runtime, t.model, t.why, \
     t.error, t.attempts, t.policy, t.created_at, t.started_at, t.finished_at";
-/// Kept whole for the test that looks at its plan; its condition is word for word that of the index `task_unfinished`.
-pub(super) const UNFINISHED: &str = "FROM task t WHERE t.state IN ('queued', 'blocked', 'running') ORDER BY t.seq";
+/// Kept whole for the test that looks at its plan; its condition is word for word that of the index.
+/// Left to itself SQLite would take the index by state and sort.
+pub(super) const UNFINISHED: &str =
+    "FROM task t INDEXED BY task_unfinished WHERE t.state IN ('queued', 'blocked', 'running') ORDER BY t.seq";
 
 /// What came of adding a task.
 #[derive(Clone, Debug, PartialEq)]
@@ -69,6 +71,18 @@ impl Store {
     pub async fn tasks_unfinished(&self) -> Result<Vec<TaskRow>, Error> {
         self.read(|conn| {
             let select = format!("SELECT {COLUMNS} {UNFINISHED}");
+            sql::all(conn, &select, [], |row| read(row).map(|(_, task)| task))
+        })
+        .await
+    }
+
+    /// The tasks that committed Tasks became, oldest first: they are why a committed Task is not done again.
+    ///
+    /// # Errors
+    /// See [`Error`].
+    pub async fn tasks_of_objects(&self) -> Result<Vec<TaskRow>, Error> {
+        self.read(|conn| {
+            let select = format!("SELECT {COLUMNS} FROM task t WHERE t.object IS NOT NULL ORDER BY t.seq");
             sql::all(conn, &select, [], |row| read(row).map(|(_, task)| task))
         })
         .await

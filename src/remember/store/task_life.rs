@@ -10,27 +10,10 @@ use crate::core::{Name, Timestamp};
 use super::audit::{self, AuditEntry};
 use super::error::{Error, Trouble};
 use super::handle::Store;
-use super::row::{ArtifactRow, AttemptRow, TaskError, TaskRow, TaskState, Why};
+use super::row::{AttemptRow, TaskError, TaskRow, TaskState, Why};
 use super::sql::{self, Columns};
+use super::task_outcome::{Ending, TaskOutcome, tail};
 use super::{artifact, task};
-
-/// How much of an attempt's log is kept, in bytes: the end of it.
-pub(super) const LOG_BYTES_MAX: usize = 64 << 10;
-
-/// How an attempt ended, and what becomes of its task.
-#[derive(Clone, Debug, PartialEq)]
-pub enum TaskOutcome {
-    /// It is done. The files of the artifacts are in the vault already.
-    Done { model: Option<String>, artifacts: Vec<ArtifactRow> },
-    /// It failed for good.
-    Error(TaskError),
-    /// Somebody cancelled it while it ran.
-    Cancelled,
-    /// The attempt was cut short, by a restart for example; the task waits for the next one.
-    Interrupted,
-    /// The attempt came to nothing, `error` says how if it failed, and the task waits for the next one.
-    Requeue { why: Why, error: Option<TaskError> },
-}
 
 impl Store {
     /// Begins an attempt: the task is running from now on.
@@ -159,35 +142,6 @@ impl Store {
     }
 }
 
-/// What an outcome means for the attempt and for the task.
-struct Ending<'a> {
-    attempt_state: &'static str,
-    attempt_error: Option<&'a TaskError>,
-    task_state: TaskState,
-    why: Option<&'a Why>,
-    model: Option<&'a str>,
-    artifacts: &'a [ArtifactRow],
-}
-
-impl<'a> Ending<'a> {
-    fn of(outcome: &'a TaskOutcome) -> Self {
-        let (attempt_state, task_state) = match outcome {
-            TaskOutcome::Done { .. } => ("done", TaskState::Done),
-            TaskOutcome::Error(_) => ("error", TaskState::Error),
-            TaskOutcome::Cancelled => ("cancelled", TaskState::Cancelled),
-            TaskOutcome::Interrupted | TaskOutcome::Requeue { error: None, .. } => ("interrupted", TaskState::Queued),
-            TaskOutcome::Requeue { error: Some(_), .. } => ("error", TaskState::Queued),
-        };
-        let none = Self { attempt_state, attempt_error: None, task_state, why: None, model: None, artifacts: &[] };
-        match outcome {
-            TaskOutcome::Done { model, artifacts } => Self { model: model.as_deref(), artifacts, ..none },
-            TaskOutcome::Error(error) => Self { attempt_error: Some(error), ..none },
-            TaskOutcome::Cancelled | TaskOutcome::Interrupted => none,
-            TaskOutcome::Requeue { why, error } => Self { why: Some(why), attempt_error: error.as_ref(), ..none },
-        }
-    }
-}
-
 /// Gives the task the state that follows from its attempt's end.
 fn settle(conn: &Connection, id: &str, ending: &Ending<'_>, at: Timestamp) -> Result<(), Trouble> {
     let waits = !ending.task_state.is_final();
@@ -251,13 +205,6 @@ fn attempt(row: &Row<'_>) -> Result<AttemptRow, Trouble> {
         log: columns.get()?,
         error: columns.opt_json()?,
     })
-}
-
-/// The end of a log, cut at a character.
-fn tail(log: &str) -> &str {
-    let from = log.len().saturating_sub(LOG_BYTES_MAX);
-    let from = (from..=log.len()).find(|at| log.is_char_boundary(*at)).unwrap_or(log.len());
-    &log[from..]
 }
 
 #[cfg(test)]
@@ -398,14 +345,5 @@ mod tests {
         let outcome = TaskOutcome::Done { model: None, artifacts: vec![artifact("task-1", "a.md")] };
         store.task_finish("task-1", 1, outcome, "", at(9), audit("run", "task-1")).await.unwrap();
         assert_eq!(store.artifacts(ArtifactFilter::default(), Page::default()).await.unwrap().items.len(), 1);
-    }
-
-    #[test]
-    fn a_long_log_keeps_its_end_and_whole_characters() {
-        assert_eq!(tail("short"), "short");
-        let long = format!("{}end", "é".repeat(LOG_BYTES_MAX));
-        let kept = tail(&long);
-        assert!(kept.len() <= LOG_BYTES_MAX && kept.len() > LOG_BYTES_MAX - 4, "{}", kept.len());
-        assert!(kept.ends_with("éend"));
     }
 }

@@ -10,7 +10,7 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use rusqlite::Connection;
 use tokio::sync::{mpsc, oneshot};
@@ -88,7 +88,10 @@ where
 #[derive(Debug, Default)]
 pub(super) struct Gauge {
     commits: AtomicU64,
+    /// Why the newest attempt to write came to nothing, when it did.
     problem: Mutex<Option<String>>,
+    /// Damage that somebody met, reading or writing. It does not go away by itself.
+    damage: Mutex<Option<String>>,
 }
 
 impl Gauge {
@@ -96,13 +99,28 @@ impl Gauge {
         self.commits.load(Ordering::Relaxed)
     }
 
+    /// The worst that is known.
     pub(super) fn problem(&self) -> Option<String> {
-        self.problem.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        lock(&self.damage).clone().or_else(|| lock(&self.problem).clone())
     }
 
-    fn set_problem(&self, problem: Option<String>) {
-        *self.problem.lock().unwrap_or_else(PoisonError::into_inner) = problem;
+    /// Takes note of an error that a read or a write met.
+    pub(super) fn note(&self, error: &Error) {
+        if matches!(error, Error::Corrupt { .. }) {
+            *lock(&self.damage) = Some(error.to_string());
+        }
     }
+
+    fn note_write(&self, error: &Error) {
+        self.note(error);
+        if error.is_environmental() {
+            *lock(&self.problem) = Some(error.to_string());
+        }
+    }
+}
+
+fn lock<T>(slot: &Mutex<T>) -> MutexGuard<'_, T> {
+    slot.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// The thread's own state.
@@ -141,10 +159,8 @@ impl Writer {
     }
 
     fn answer(&self, job: Box<dyn Job>, fate: Result<(), Error>) {
-        if let Err(error) = &fate
-            && error.is_environmental()
-        {
-            self.gauge.set_problem(Some(error.to_string()));
+        if let Err(error) = &fate {
+            self.gauge.note_write(error);
         }
         job.answer(fate);
     }
@@ -184,7 +200,7 @@ impl Writer {
         self.execute("COMMIT")?;
         self.gauge.commits.fetch_add(1, Ordering::Relaxed);
         if self.conn.total_changes() > changes_before {
-            self.gauge.set_problem(None);
+            *lock(&self.gauge.problem) = None;
         }
         Ok(fates)
     }
@@ -200,4 +216,191 @@ impl Writer {
 fn run_caught(job: &mut dyn Job, conn: &Connection) -> Result<(), Trouble> {
     catch_unwind(AssertUnwindSafe(|| job.run(conn)))
         .unwrap_or_else(|_| Err(Trouble::value("job", "it panicked; the log says where")))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc;
+
+    use rusqlite::params;
+
+    use super::super::testing::{at, audit, open};
+    use super::super::{AuditFilter, Page, Store, audit as entries};
+    use super::*;
+
+    /// Keeps the writer busy until the sender is dropped, and says when it has begun to be.
+    async fn hold(store: &Store) -> (mpsc::Sender<()>, tokio::task::JoinHandle<Result<(), Error>>) {
+        let (release, released) = mpsc::channel();
+        let (begun, has_begun) = oneshot::channel();
+        let parts = Mutex::new(Some((released, begun)));
+        let store = store.clone();
+        let held = tokio::spawn(async move {
+            let wait = move |_: &Connection| {
+                if let Some((released, begun)) = parts.lock().unwrap().take() {
+                    begun.send(()).unwrap();
+                    released.recv().unwrap_err();
+                }
+                Ok(())
+            };
+            store.write(wait).await
+        });
+        has_begun.await.unwrap();
+        (release, held)
+    }
+
+    async fn count(store: &Store) -> usize {
+        let page = Page { limit: 500, cursor: None };
+        store.audit_list(AuditFilter::default(), page).await.unwrap().items.len()
+    }
+
+    /// Starts so many writes, one of which fails when `bad` says so.
+    fn start(store: &Store, n: usize, bad: Option<usize>) -> Vec<tokio::task::JoinHandle<Result<i64, Error>>> {
+        let one = |n: usize| {
+            let store = store.clone();
+            tokio::spawn(async move {
+                let fails = bad == Some(n);
+                let work = move |conn: &Connection| {
+                    let seq = entries::insert(conn, &audit("test", &n.to_string()), None)?;
+                    if fails { Err(Trouble::not_found("thing", "1")) } else { Ok(seq) }
+                };
+                store.write(work).await
+            })
+        };
+        (0..n).map(one).collect()
+    }
+
+    #[tokio::test]
+    async fn all_that_wait_share_one_commit_and_one_that_fails_fails_alone() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = open(dir.path());
+        let before = store.commits();
+        let (release, held) = hold(&store).await;
+        let tasks = start(&store, 100, Some(42));
+        tokio::task::yield_now().await;
+        assert_eq!(count(&store).await, 0, "nothing is visible before the commit");
+        drop(release);
+        held.await.unwrap().unwrap();
+        for (n, task) in tasks.into_iter().enumerate() {
+            let answer = task.await.unwrap();
+            if n == 42 {
+                assert!(matches!(answer, Err(Error::NotFound { .. })), "{answer:?}");
+            } else {
+                assert!(answer.is_ok(), "{n}: {answer:?}");
+            }
+        }
+        assert_eq!(store.commits() - before, 2, "one for the job that was held, one for all the others");
+        assert_eq!(count(&store).await, 99);
+    }
+
+    #[tokio::test]
+    async fn a_job_that_panics_or_breaks_its_transaction_takes_no_other_down() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = open(dir.path());
+        let (release, held) = hold(&store).await;
+        let good = start(&store, 3, None);
+        let clone = store.clone();
+        let panics =
+            tokio::spawn(async move { clone.write(|_| -> Result<(), Trouble> { panic!("as it must") }).await });
+        let clone = store.clone();
+        let breaks = tokio::spawn(async move { clone.write(|conn| Ok(conn.execute_batch("ROLLBACK")?)).await });
+        let more = start(&store, 3, None);
+        tokio::task::yield_now().await;
+        drop(release);
+        held.await.unwrap().unwrap();
+        assert!(matches!(panics.await.unwrap(), Err(Error::Value { what: "job", .. })));
+        assert!(matches!(breaks.await.unwrap(), Err(Error::Value { what: "job", .. })));
+        for task in good.into_iter().chain(more) {
+            task.await.unwrap().unwrap();
+        }
+        assert_eq!(count(&store).await, 6);
+    }
+
+    #[tokio::test]
+    async fn on_a_full_disk_writes_say_so_reads_go_on_and_writing_resumes_by_itself() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = open(dir.path());
+        store.meta_set("before", "kept").await.unwrap();
+        let pages =
+            store.write(|conn| Ok(conn.query_row("PRAGMA page_count", [], |row| row.get::<_, i64>(0))?)).await.unwrap();
+        let limit = move |pages: i64| {
+            move |conn: &Connection| {
+                Ok(conn.query_row(&format!("PRAGMA max_page_count = {pages}"), [], |row| row.get::<_, i64>(0))?)
+            }
+        };
+        store.write(limit(pages)).await.unwrap();
+        let long = "x".repeat(1 << 20);
+        let (release, held) = hold(&store).await;
+        let small = start(&store, 2, None);
+        let clone = store.clone();
+        let large = tokio::spawn(async move { clone.meta_set("large", &long).await });
+        tokio::task::yield_now().await;
+        drop(release);
+        held.await.unwrap().unwrap();
+        let full = large.await.unwrap();
+        assert!(matches!(&full, Err(Error::Full { path }) if path == store.database()), "{full:?}");
+        for task in small {
+            task.await.unwrap().unwrap();
+        }
+        assert!(matches!(store.meta_set("large", &"x".repeat(1 << 20)).await, Err(Error::Full { .. })));
+        assert!(store.health().unwrap().contains("no room left"));
+        assert_eq!(store.meta_get("before").await.unwrap().as_deref(), Some("kept"));
+
+        store.write(limit(1 << 20)).await.unwrap();
+        store.meta_set("large", "fits").await.unwrap();
+        assert_eq!(store.health(), None);
+    }
+
+    #[tokio::test]
+    async fn what_waits_when_the_store_is_closed_is_written_and_what_comes_later_refused() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = open(dir.path());
+        let (release, held) = hold(&store).await;
+        let waiting = start(&store, 10, None);
+        tokio::task::yield_now().await;
+        let closing = tokio::spawn({
+            let store = store.clone();
+            async move { store.close().await }
+        });
+        tokio::task::yield_now().await;
+        drop(release);
+        closing.await.unwrap();
+        held.await.unwrap().unwrap();
+        for task in waiting {
+            task.await.unwrap().unwrap();
+        }
+        assert_eq!(store.meta_set("late", "").await, Err(Error::Closed));
+        assert_eq!(store.meta_get("late").await, Err(Error::Closed));
+        store.close().await;
+        assert_eq!(count(&open(dir.path())).await, 10);
+    }
+
+    #[tokio::test]
+    async fn what_may_be_lost_with_the_power_is_synced_as_soon_as_anything_else_is() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = open(dir.path());
+        let synchronous = |conn: &Connection| Ok(conn.query_row("PRAGMA synchronous", [], |row| row.get::<_, i64>(0))?);
+        let (full, normal) = (2, 1);
+        assert_eq!(store.write_relaxed(synchronous).await, Ok(normal));
+        assert_eq!(store.write(synchronous).await, Ok(full));
+        let (release, held) = hold(&store).await;
+        let clone = store.clone();
+        let relaxed = tokio::spawn(async move { clone.write_relaxed(synchronous).await });
+        let mixed = start(&store, 1, None);
+        tokio::task::yield_now().await;
+        drop(release);
+        held.await.unwrap().unwrap();
+        assert_eq!(relaxed.await.unwrap(), Ok(full));
+        for task in mixed {
+            task.await.unwrap().unwrap();
+        }
+    }
+
+    #[tokio::test]
+    async fn a_reader_cannot_write() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = open(dir.path());
+        let written =
+            store.read(|conn| Ok(conn.execute("INSERT INTO meta VALUES (?1, '')", params![at(0).to_string()])?));
+        assert!(matches!(written.await, Err(Error::ReadOnly { .. })));
+    }
 }

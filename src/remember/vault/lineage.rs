@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::core::{Digest, Name, Timestamp};
+use crate::core::{Digest, Name, ObjectKey, Timestamp};
 
 /// Where an artifact came from.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -15,6 +15,9 @@ pub struct Lineage {
     pub artifact: Option<Identity>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub task: Option<String>,
+    /// The committed Task that the task came from.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub object: Option<ObjectKey>,
     /// The attempt of the task that made it, counted from 1.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub attempt: Option<u32>,
@@ -38,6 +41,9 @@ pub struct Lineage {
     /// The model, as declared, or as the runtime calls it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub model: Option<String>,
+    /// The runtime's own name for the model.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub served_as: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub model_hash: Option<Digest>,
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]

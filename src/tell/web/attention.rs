@@ -49,7 +49,9 @@ pub fn list(facts: &Facts, queue: &Queue) -> Vec<Attention> {
     items.extend(source(facts));
     items.extend(store(facts, queue));
     items.extend(facts.picture.world.broken.iter().filter(|broken| broken.key.is_none()).map(unreadable));
-    items.extend(facts.statuses.iter().filter(|status| status.sync == Sync::Invalid).map(|status| invalid(facts, status)));
+    items.extend(
+        facts.statuses.iter().filter(|status| status.sync == Sync::Invalid).map(|status| invalid(facts, status)),
+    );
     items.extend(facts.statuses.iter().filter(|status| loops(status)).map(drift_loop));
     items.extend(facts.statuses.iter().filter(|status| drifted(status) && held(status)).map(drifted_held));
     items.extend(runtime::all(facts).iter().filter_map(runtime_trouble));

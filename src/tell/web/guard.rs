@@ -85,8 +85,12 @@ fn hosts(address: SocketAddr) -> Vec<String> {
         SocketAddr::V4(v4) => v4.ip().to_string(),
         SocketAddr::V6(v6) => format!("[{}]", v6.ip()),
     };
-    let mut names = vec![own, "localhost".to_owned(), "127.0.0.1".to_owned(), "[::1]".to_owned()];
-    names.dedup();
+    let mut names = vec![own];
+    for name in ["localhost", "127.0.0.1", "[::1]"] {
+        if !names.iter().any(|own| own == name) {
+            names.push(name.to_owned());
+        }
+    }
     let with_port = names.iter().map(|name| format!("{name}:{port}")).collect::<Vec<_>>();
     if port == 80 { with_port.into_iter().chain(names).collect() } else { with_port }
 }
@@ -130,7 +134,7 @@ mod tests {
 
     #[test]
     fn a_listener_is_known_by_its_own_address_and_the_names_of_loopback() {
-        assert_eq!(hosts("127.0.0.1:7480".parse().unwrap()), ["127.0.0.1:7480", "localhost:7480", "127.0.0.1:7480", "[::1]:7480"]);
+        assert_eq!(hosts("127.0.0.1:7480".parse().unwrap()), ["127.0.0.1:7480", "localhost:7480", "[::1]:7480"]);
         assert!(hosts("[::1]:7480".parse().unwrap()).contains(&"[::1]:7480".to_owned()));
         assert!(hosts("127.0.0.1:80".parse().unwrap()).contains(&"localhost".to_owned()));
     }

@@ -127,7 +127,8 @@ fn visible(text: &str) -> Cow<'_, str> {
 }
 
 fn deceives(c: char) -> bool {
-    let bidirectional = matches!(c, '\u{061C}' | '\u{200E}' | '\u{200F}' | '\u{202A}'..='\u{202E}' | '\u{2066}'..='\u{2069}');
+    let bidirectional =
+        matches!(c, '\u{061C}' | '\u{200E}' | '\u{200F}' | '\u{202A}'..='\u{202E}' | '\u{2066}'..='\u{2069}');
     let zero_width = matches!(c, '\u{200B}' | '\u{2060}' | '\u{FEFF}');
     bidirectional || zero_width || (c.is_control() && !matches!(c, '\n' | '\t'))
 }
@@ -152,13 +153,21 @@ mod tests {
         let mut environment = TEMPLATES.clone();
         environment.add_template("none.html", "{{ x }}").unwrap();
         environment.add_template("missing.html", "{{ x.y }}").unwrap();
-        environment.add_template("endless.html", "{% for a in range(9999) %}{% for b in range(9999) %}{{ b }}{% endfor %}{% endfor %}").unwrap();
+        environment
+            .add_template(
+                "endless.html",
+                "{% for a in range(9999) %}{% for b in range(9999) %}{{ b }}{% endfor %}{% endfor %}",
+            )
+            .unwrap();
         let render = |name: &str, view: serde_json::Value| {
             environment.get_template(name).unwrap().render(Value::from(Serde(view))).map_err(|error| error.kind())
         };
         assert_eq!(render("none.html", serde_json::json!({"x": null})), Err(ErrorKind::InvalidOperation));
         assert_eq!(render("missing.html", serde_json::json!({"x": {}})), Err(ErrorKind::UndefinedError));
         assert_eq!(render("endless.html", serde_json::json!({})), Err(ErrorKind::OutOfFuel));
-        assert_eq!(render("none.html", serde_json::json!({"x": "<b>&\u{202e}"})).unwrap(), "&lt;b&gt;&amp;&lt;U+202E&gt;");
+        assert_eq!(
+            render("none.html", serde_json::json!({"x": "<b>&\u{202e}"})).unwrap(),
+            "&lt;b&gt;&amp;&lt;U+202E&gt;"
+        );
     }
 }

@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 
 use crate::act::runtime::adapter::{Fault, Invocation, Outcome, Output, RuntimeError};
-use crate::act::runtime::document::{self, TEXT_BYTES_MAX};
+use crate::act::runtime::document;
+use crate::act::runtime::input::{nothing_given, text_of};
 use crate::act::runtime::params::{self, MAX_SENTENCES, MAX_WORDS};
 use crate::act::runtime::stop::{Stop, Stopped};
 
@@ -79,30 +80,6 @@ pub(super) fn statistics(invocation: &Invocation, stop: &Stop) -> Result<Outcome
         prompt: None,
         figures: figures_of(&figures),
     })
-}
-
-/// The text of an invocation: what it says itself, then the text of its files.
-///
-/// # Errors
-/// When there is none, when it is too long, or when a file has none.
-pub(in crate::act::runtime) fn text_of(invocation: &Invocation, stop: &Stop) -> Result<String, RuntimeError> {
-    let mut parts: Vec<String> = invocation.text.iter().cloned().collect();
-    for file in &invocation.files {
-        parts.push(document::extract(file, stop).map_err(|e| e.of(&file.name))?.text);
-    }
-    if parts.is_empty() {
-        return Err(nothing_given(&invocation.capability));
-    }
-    let text = parts.join("\n\n");
-    if text.len() > TEXT_BYTES_MAX {
-        let message = format!("the text has {} bytes, more than the limit of {TEXT_BYTES_MAX}", text.len());
-        return Err(RuntimeError::new(Fault::BadInput, message));
-    }
-    Ok(text)
-}
-
-fn nothing_given(capability: &str) -> RuntimeError {
-    RuntimeError::new(Fault::BadInput, format!("{capability} needs a text or a file, and was given neither"))
 }
 
 pub(super) fn stopped(why: Stopped) -> RuntimeError {

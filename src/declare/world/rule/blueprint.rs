@@ -88,7 +88,8 @@ pub(super) fn words(types: &[DataType]) -> String {
 
 /// What could stand between data and a capability that does not take it.
 pub(super) fn bridge(data: DataType, to: &capability::Capability) -> String {
-    let between = capability::ALL.iter().filter(|step| step.takes(data) && to.takes(step.gives));
+    // Only what is made for this data: taking any file is no advice.
+    let between = capability::ALL.iter().filter(|step| step.accepts.contains(&data) && to.takes(step.gives));
     let names: Vec<_> = between.map(|step| format!("`{}`", step.name)).collect();
     if names.is_empty() {
         return format!("no known capability turns {} into {}", data.as_str(), words(to.accepts));
@@ -126,5 +127,115 @@ fn cycles(subject: Subject<'_>, spec: &BlueprintSpec, report: &mut Report) {
         .label("closes the circle")
         .help("take one of these sources out");
         report.error(subject, &code::CYCLE, problem);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::super::fixture::{manifest, told};
+
+    #[test]
+    fn sources_and_outputs_that_do_not_exist_are_told() {
+        insta::assert_snapshot!(told(&[manifest(
+            "Blueprint",
+            "b",
+            "inputs: {doc: {type: text}}, nodes: [{id: a, capability: text.summarize, from: [inputs.dog]}, {id: b, capability: text.summarize, from: [doc, aa]}], outputs: {x: bb, y: inputs.doc}"
+        ),]), @r#"
+error ARC313 Blueprint/b at `inputs.dog`: no step or input `inputs.dog`
+  ^ there are: a, b, inputs.doc
+  = did you mean `inputs.doc`?
+error ARC313 Blueprint/b at `doc`: no step or input `doc`
+  ^ there are: a, b, inputs.doc
+  = inputs are written `inputs.doc`
+error ARC313 Blueprint/b at `aa`: no step or input `aa`
+  ^ there are: a, b, inputs.doc
+  = did you mean `a`?
+error ARC313 Blueprint/b at `bb`: no step or input `bb`
+  ^ there are: a, b
+  = did you mean `b`?
+error ARC313 Blueprint/b at `inputs.doc`: no step or input `inputs.doc`
+  ^ there are: a, b
+  = name a step by its id
+"#);
+    }
+
+    #[test]
+    fn edges_of_the_wrong_type_are_told_with_what_could_stand_between() {
+        insta::assert_snapshot!(told(&[
+            manifest("Runtime", "tools", "host: desk, adapter: exec, capabilities: [audio.tts, ocr.pdf]"),
+            manifest(
+                "Blueprint",
+                "b",
+                "inputs: {packet: {type: pdf}}, nodes: [{id: voice, capability: audio.tts, from: [inputs.packet]}, {id: ocr, capability: ocr.pdf, from: [voice]}, {id: vector, capability: text.embed, from: [ocr]}, {id: talk, capability: audio.tts, from: [vector]}]"
+            ),
+        ]), @r#"
+warning ARC323 Runtime/tools at `exec`: this version reads `exec` runtimes but does not drive them yet
+  ^ not driven yet
+  = it will be shown as not driven: nothing is observed, loaded or run on it; driven today: builtin, llama-swap
+error ARC315 Blueprint/b at `inputs.packet`: `audio.tts` takes text, but `inputs.packet` gives pdf
+  ^ this is pdf
+  = put a step between that turns pdf into text: `doc.extract`, `ocr.pdf`
+error ARC315 Blueprint/b at `voice`: `ocr.pdf` takes pdf, but `voice` gives audio
+  ^ this is audio
+  = no known capability turns audio into pdf
+error ARC315 Blueprint/b at `vector`: `audio.tts` takes text, but `vector` gives vector
+  ^ this is vector
+  = no known capability turns vector into text
+"#);
+    }
+
+    #[test]
+    fn steps_that_wait_for_each_other_are_told_by_the_shortest_circle() {
+        insta::assert_snapshot!(told(&[manifest(
+            "Blueprint",
+            "b",
+            "nodes: [{id: a, capability: text.summarize, from: [c]}, {id: b, capability: text.summarize, from: [a]}, {id: c, capability: text.summarize, from: [b, a]}, {id: d, capability: text.summarize, from: [d]}]"
+        ),]), @r#"
+error ARC314 Blueprint/b at `c`: these steps wait for each other: a -> c -> a
+  ^ closes the circle
+  = take one of these sources out
+error ARC314 Blueprint/b at `d`: these steps wait for each other: d -> d
+  ^ closes the circle
+  = take one of these sources out
+"#);
+    }
+
+    #[test]
+    fn each_without_a_list_is_told() {
+        insta::assert_snapshot!(told(&[manifest(
+            "Blueprint",
+            "b",
+            "inputs: {one: {type: text}, many: {type: text, list: true}}, nodes: [{id: a, capability: text.summarize, from: [inputs.one], each: true}, {id: b, capability: text.summarize, from: [inputs.many], each: true}, {id: c, capability: text.summarize, from: [b], each: true}, {id: d, capability: text.summarize, from: [c]}, {id: e, capability: text.summarize, from: [d], each: true}]"
+        ),]), @r#"
+error ARC316 Blueprint/b at `true`: step `a` says `each`, but nothing it takes is a list
+  ^ no list to go through
+  = remove `each`, or say `list: true` at the input
+error ARC316 Blueprint/b at `true`: step `e` says `each`, but nothing it takes is a list
+  ^ no list to go through
+  = remove `each`, or say `list: true` at the input
+"#);
+    }
+
+    #[test]
+    fn a_graph_of_matching_steps_is_fine() {
+        let nothing = told(&[manifest(
+            "Blueprint",
+            "b",
+            "inputs: {packet: {type: pdf}, notes: {type: text}}, nodes: [{id: pull, capability: doc.extract, from: [inputs.packet]}, {id: brief, capability: text.summarize, from: [pull, inputs.notes]}, {id: count, capability: text.stats, from: [brief]}, {id: say, capability: text.generate, from: [count]}], outputs: {text: brief, numbers: count}",
+        )]);
+        assert_eq!(nothing, "");
+    }
+
+    #[test]
+    fn every_output_name_can_be_pointed_at() {
+        let outputs = r#"nodes: [{id: a, capability: text.stats}], outputs: {"the.result": b, 'a "b"': c}"#;
+        insta::assert_snapshot!(told(&[manifest("Blueprint", "b", outputs)]), @r#"
+error ARC313 Blueprint/b at `b`: no step or input `b`
+  ^ there are: a
+  = did you mean `a`?
+error ARC313 Blueprint/b at `c`: no step or input `c`
+  ^ there are: a
+  = did you mean `a`?
+"#);
     }
 }

@@ -170,3 +170,77 @@ pub(super) fn listed(names: &[&str]) -> String {
         many => format!("{} and {} more", many[..NAMES_LISTED_MAX].join(", "), many.len() - NAMES_LISTED_MAX),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::super::fixture::{manifest, told};
+
+    #[test]
+    fn what_a_blueprint_needs_and_nobody_offers_is_told_with_what_is_near() {
+        insta::assert_snapshot!(told(&[manifest(
+            "Blueprint",
+            "b",
+            "nodes: [{id: a, capability: text.summarize}, {id: b, capability: audio.tts, from: [a]}, {id: c, capability: text.embed, model: lead}, {id: d, capability: ocr.pdf}]"
+        ),]), @r#"
+error ARC317 Blueprint/b at `audio.tts`: no runtime offers `audio.tts`
+  ^ on offer: doc.extract, text.embed, text.generate, text.stats, text.summarize
+  = add `audio.tts` to the capabilities of a Runtime that can do it
+error ARC318 Blueprint/b at `lead`: Model `lead` is not for `text.embed`
+  ^ it is for text.summarize
+  = models that can: large, qwen
+error ARC317 Blueprint/b at `ocr.pdf`: no runtime offers `ocr.pdf`
+  ^ on offer: doc.extract, text.embed, text.generate, text.stats, text.summarize
+  = add `ocr.pdf` to the capabilities of a Runtime that can do it
+"#);
+    }
+
+    #[test]
+    fn what_a_task_needs_and_its_target_cannot_do_is_told() {
+        insta::assert_snapshot!(told(&[
+            manifest("Task", "a", "capability: [ocr.pdf, text.summarize]"),
+            manifest("Task", "b", "capability: text.stats, target: {runtime: swap}"),
+            manifest("Task", "c", "capability: text.embed, target: {model: lead}"),
+            manifest("Task", "d", "capability: text.summarize, target: {runtime: swap, model: lead}"),
+        ]), @r#"
+error ARC317 Task/a at `ocr.pdf`: no runtime offers `ocr.pdf`
+  ^ on offer: doc.extract, text.embed, text.generate, text.stats, text.summarize
+  = add `ocr.pdf` to the capabilities of a Runtime that can do it
+error ARC318 Task/b at `swap`: Runtime `swap` does not offer `text.stats`
+  ^ it offers text.generate, text.summarize, text.embed
+  = Runtime `inside` offers it; name that one, or leave the choice out
+error ARC318 Task/c at `lead`: Model `lead` is not for `text.embed`
+  ^ it is for text.summarize
+  = models that can: large, qwen
+error ARC319 Task/d at `lead`: Runtime `swap` does not serve Model `lead`
+  ^ served by inside
+  = name one of these runtimes, or only the model or only the runtime
+"#);
+    }
+
+    #[test]
+    fn what_a_model_promises_and_its_runtimes_do_not_offer_is_remarked() {
+        insta::assert_snapshot!(told(&[manifest(
+            "Model",
+            "m",
+            "type: tts, servedBy: [{runtime: swap}, {runtime: inside}], capabilities: [text.summarize, audio.tts]"
+        ),]), @r#"
+warning ARC324 Model/m at `audio.tts`: no runtime that serves this model offers `audio.tts`, so it is never used for that
+  = add `audio.tts` to the capabilities of `swap` or `inside`, or remove it here
+"#);
+    }
+
+    #[test]
+    fn what_is_offered_is_offered_by_the_built_in_runtime_too() {
+        let nothing = told(&[
+            manifest("Task", "a", "capability: [doc.extract, text.summarize, text.stats]"),
+            manifest("Task", "b", "capability: text.generate, target: {runtime: swap, model: qwen}"),
+            manifest("Task", "c", "capability: text.generate, target: {model: auto}"),
+            manifest(
+                "Blueprint",
+                "b",
+                "nodes: [{id: a, capability: text.summarize, model: lead}, {id: b, capability: text.embed, model: auto}]",
+            ),
+        ]);
+        assert_eq!(nothing, "");
+    }
+}

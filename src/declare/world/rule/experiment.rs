@@ -26,7 +26,9 @@ pub fn check(subject: Subject<'_>, world: &Candidate<'_>, report: &mut Report) {
     }
     let candidates = spec.candidates.iter().enumerate();
     let candidates = candidates.map(|(i, contender)| (format!("spec.candidates[{i}]"), contender));
-    for (path, contender) in candidates.chain(spec.baseline.iter().map(|one| ("spec.baseline".to_owned(), one))) {
+    // A baseline that is a candidate too was looked at there.
+    let baseline = spec.baseline.iter().filter(|baseline| !spec.candidates.contains(baseline));
+    for (path, contender) in candidates.chain(baseline.map(|one| ("spec.baseline".to_owned(), one))) {
         able(subject, world, golden_set, &path, contender, report);
     }
 }
@@ -85,6 +87,7 @@ fn able(
 
 #[cfg(test)]
 mod tests {
+    use super::super::super::fixture::{manifest, told};
     use super::computes;
 
     #[test]
@@ -96,5 +99,28 @@ mod tests {
         for bad in ["bleu", "latency.p0", "latency.p100", "latency.best", "rougel", "exec:score"] {
             assert!(!computes(&metrics, bad), "{bad}");
         }
+    }
+
+    #[test]
+    fn metrics_that_are_not_computed_and_models_that_cannot_do_it_are_told() {
+        let set = "capability: text.summarize, cases: [{id: a, input: b}], metrics: [rougeL, latency]";
+        let embedder = "type: embedding, servedBy: [{runtime: swap}], capabilities: [text.embed]";
+        let experiment = "goldenSet: g, candidates: [{model: qwen}, {model: embedder}], baseline: {model: embedder}, \
+                          winner: {by: rouge1, guard: [{metric: latency.p95, max: 4s}, {metric: length, max: 5}]}";
+        insta::assert_snapshot!(told(&[
+            manifest("GoldenSet", "g", set),
+            manifest("Model", "embedder", embedder),
+            manifest("Experiment", "e", experiment),
+        ]), @r#"
+error ARC318 Experiment/e at `embedder`: Model `embedder` is not for `text.summarize`
+  ^ it is for text.embed
+  = models that can: large, lead, qwen
+error ARC322 Experiment/e at `rouge1`: GoldenSet `g` does not compute `rouge1`
+  ^ it computes rougeL, latency
+  = did you mean `rougeL`? or add `rouge1` to the metrics of GoldenSet/g
+error ARC322 Experiment/e at `length`: GoldenSet `g` does not compute `length`
+  ^ it computes rougeL, latency
+  = add it to the metrics of GoldenSet/g
+"#);
     }
 }

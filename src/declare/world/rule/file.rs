@@ -83,6 +83,7 @@ pub fn resolve(base: &str, file: &str) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::super::fixture::{manifest, told_with};
     use super::*;
 
     #[test]
@@ -98,5 +99,34 @@ mod tests {
         }
         assert_eq!(folder_of("a/b/c.yaml"), "a/b");
         assert_eq!(folder_of("c.yaml"), "");
+    }
+
+    #[test]
+    fn files_that_the_revision_does_not_have_are_told() {
+        let manifests = [
+            manifest("Task", "a", "capability: text.stats, inputs: {files: [here.txt, ./there.txt]}"),
+            manifest(
+                "Blueprint",
+                "b",
+                "inputs: {x: {type: text}, y: {type: text, list: true}}, nodes: [{id: a, capability: text.stats}]",
+            ),
+            manifest("Run", "r", "blueprint: b, inputs: {x: {file: gone.txt}, y: {files: [here.txt, gone/too.txt]}}"),
+            manifest("GoldenSet", "g", "capability: text.summarize, cases: cases.jsonl, metrics: [length]"),
+            manifest("GoldenSet", "h", "capability: text.summarize, cases: more.jsonl, metrics: [length]"),
+        ];
+        insta::assert_snapshot!(told_with(&manifests, &["here.txt", "new/cases.jsonl", "more.jsonl"]), @r#"
+error ARC321 Task/a at `./there.txt`: there is no file `./there.txt` in this revision
+  ^ looked for there.txt
+  = commit the file, or correct the path; only committed content counts
+error ARC321 Run/r at `gone.txt`: there is no file `gone.txt` in this revision
+  ^ looked for gone.txt
+  = commit the file, or correct the path; only committed content counts
+error ARC321 Run/r at `gone/too.txt`: there is no file `gone/too.txt` in this revision
+  ^ looked for gone/too.txt
+  = commit the file, or correct the path; only committed content counts
+error ARC321 GoldenSet/h at `more.jsonl`: there is no file `more.jsonl` in this revision
+  ^ looked for new/more.jsonl
+  = commit the file, or correct the path; only committed content counts
+"#);
     }
 }

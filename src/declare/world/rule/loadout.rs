@@ -61,7 +61,7 @@ pub fn check(subject: Subject<'_>, world: &Candidate<'_>, report: &mut Report) {
     if let Some(rollback) = spec.rollback.as_ref().filter(|rollback| !is_listed(spec, &rollback.model)) {
         served_here(subject, world, spec, "spec.rollback.model", &rollback.model, report);
     }
-    let Some(copilot) = &spec.copilot else { return };
+    let Some(copilot) = spec.copilot.as_ref().filter(|copilot| world.model(copilot.as_str()).is_some()) else { return };
     let entry = spec.models.iter().position(|entry| entry.model == *copilot);
     let problem = match entry.map(|at| (at, spec.models[at].state)) {
         Some((_, DesiredState::Loaded | DesiredState::OnDemand)) => return,
@@ -164,5 +164,90 @@ fn word(state: DesiredState) -> &'static str {
         DesiredState::Loaded => "loaded",
         DesiredState::OnDemand => "onDemand",
         DesiredState::Unloaded => "unloaded",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::super::fixture::{manifest, told};
+
+    #[test]
+    fn models_that_are_not_served_on_the_host_and_a_copilot_that_is_not_listed_are_told() {
+        insta::assert_snapshot!(told(&[
+            manifest("Runtime", "up", "host: attic, adapter: builtin"),
+            manifest("Model", "there", "type: llm, servedBy: [{runtime: up}]"),
+            manifest(
+                "Loadout",
+                "l",
+                "host: desk, copilot: qwen, rollback: {model: there, until: 2026-11-21T15:00:00Z}, models: [{model: there, state: loaded}, {model: lead, state: loaded}]"
+            ),
+            manifest(
+                "Loadout",
+                "m",
+                "host: attic, copilot: there, rollback: {model: qwen, until: 2026-11-21T15:00:00Z}, models: [{model: there, state: unloaded}]"
+            ),
+        ]), @r#"
+error ARC306 Loadout/l at `qwen`: the copilot `qwen` is not among the models
+  ^ not listed in spec.models
+  = add `- {model: qwen, state: loaded}` to spec.models
+error ARC305 Loadout/l at `there`: no runtime of Host `desk` serves Model `there`
+  ^ served by up
+  = runtimes of Host `desk`: inside, swap; add one to servedBy of Model/there
+error ARC305 Loadout/m at `qwen`: no runtime of Host `attic` serves Model `qwen`
+  ^ served by swap
+  = runtimes of Host `attic`: up; add one to servedBy of Model/qwen
+error ARC306 Loadout/m at `unloaded`: `there` is the copilot, and is to be unloaded
+  ^ the copilot is always loaded
+  = write `loaded`, or name another copilot
+"#);
+    }
+
+    #[test]
+    fn two_loadouts_with_the_same_model_for_a_host_are_told_once_whatever_they_want() {
+        insta::assert_snapshot!(told(&[
+            manifest("Loadout", "a", "host: desk, models: [{model: lead, state: loaded}]"),
+            manifest(
+                "Loadout",
+                "b",
+                "host: desk, models: [{model: qwen, state: onDemand}, {model: lead, state: unloaded}]"
+            ),
+        ]), @r#"
+error ARC307 Loadout/b at `lead`: Loadout `a` (new/new.yaml:1) names Model `lead` for the same host
+  ^ named by both
+  = let one of the two have it
+"#);
+    }
+
+    #[test]
+    fn two_names_of_the_same_thing_in_contradictory_states_are_told() {
+        insta::assert_snapshot!(told(&[
+            manifest("Model", "q2", "type: llm, servedBy: [{runtime: swap, as: qwen}]"),
+            manifest("Loadout", "a", "host: desk, models: [{model: qwen, state: loaded}]"),
+            manifest("Loadout", "b", "host: desk, models: [{model: q2, state: unloaded}]"),
+            manifest("Model", "l2", "type: llm, servedBy: [{runtime: inside, as: lead}]"),
+            manifest(
+                "Loadout",
+                "c",
+                "host: desk, models: [{model: lead, state: loaded}, {model: l2, state: onDemand}]"
+            ),
+        ]), @r#"
+error ARC308 Loadout/b at `unloaded`: `q2` and `qwen` are both `qwen` of Runtime `swap`, and Loadout `a` (new/new.yaml:9) wants it loaded
+  ^ unloaded here
+  = let both say the same, or remove one
+error ARC308 Loadout/c at `onDemand`: `l2` and `lead` are both `lead` of Runtime `inside`, and Loadout `c` (new/new.yaml:33) wants it loaded
+  ^ onDemand here
+  = let both say the same, or remove one
+"#);
+    }
+
+    #[test]
+    fn the_same_model_on_two_hosts_is_fine() {
+        let nothing = told(&[
+            manifest("Runtime", "up", "host: attic, adapter: builtin"),
+            manifest("Model", "both", "type: llm, servedBy: [{runtime: up}, {runtime: inside}]"),
+            manifest("Loadout", "a", "host: desk, copilot: both, models: [{model: both, state: loaded}]"),
+            manifest("Loadout", "b", "host: attic, models: [{model: both, state: unloaded}]"),
+        ]);
+        assert_eq!(nothing, "");
     }
 }

@@ -103,3 +103,51 @@ fn fields(spec: &PolicySpec) -> Vec<String> {
     }
     fields
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::super::fixture::{manifest, told};
+
+    #[test]
+    fn a_policy_that_selects_nobody_is_remarked() {
+        insta::assert_snapshot!(told(&[manifest("Policy", "p", "selector: {hosts: []}, paused: true"),]), @r#"
+warning ARC312 Policy/p at `selector`: this policy selects no host, so nothing follows from it
+  ^ no hosts named
+  = name hosts, or remove `selector` to make it a policy for every host
+"#);
+    }
+
+    #[test]
+    fn equally_specific_policies_that_set_the_same_field_are_told_once_a_pair() {
+        insta::assert_snapshot!(told(&[
+            manifest("Policy", "all-a", "paused: true, retention: {artifacts: 1d}"),
+            manifest("Policy", "all-b", "paused: true, drift: report, retention: {artifacts: 2d, activity: 1d}"),
+            manifest("Policy", "one-a", "selector: {hosts: [desk]}, gpuSharedSlots: 2"),
+            manifest("Policy", "one-b", "selector: {hosts: [desk]}, gpuSharedSlots: 2"),
+            manifest("Policy", "two-a", "selector: {hosts: [desk, attic]}, draining: true"),
+            manifest("Policy", "two-b", "selector: {hosts: [attic, desk]}, draining: false"),
+        ]), @r#"
+error ARC311 Policy/all-b at `true`: Policy `all-a` (new/new.yaml:1) is as specific and sets `paused`, `retention.artifacts` for every host too
+  ^ set by both
+  = let one of the two set it, or make one more specific by naming fewer hosts
+error ARC311 Policy/one-b at `2`: Policy `one-a` (new/new.yaml:19) is as specific and sets `gpuSharedSlots` for Host desk too
+  ^ set by both
+  = let one of the two set it, or make one more specific by naming fewer hosts
+error ARC311 Policy/two-b at `false`: Policy `two-a` (new/new.yaml:35) is as specific and sets `draining` for Host attic, desk too
+  ^ set by both
+  = let one of the two set it, or make one more specific by naming fewer hosts
+"#);
+    }
+
+    #[test]
+    fn policies_that_differ_in_breadth_in_hosts_or_in_fields_do_not_tie() {
+        let nothing = told(&[
+            manifest("Policy", "a", "paused: true, retention: {artifacts: 1d}"),
+            manifest("Policy", "b", "drift: report, retention: {activity: 1d}"),
+            manifest("Policy", "c", "selector: {hosts: [desk]}, paused: false"),
+            manifest("Policy", "d", "selector: {hosts: [attic]}, paused: false"),
+            manifest("Policy", "e", "selector: {hosts: [desk, attic]}, paused: false"),
+        ]);
+        assert_eq!(nothing, "");
+    }
+}

@@ -86,3 +86,53 @@ fn example(wanted: &InputSpec) -> &'static str {
         (false, false) => "{file: PATH}",
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::super::fixture::{manifest, told_with};
+
+    fn with_blueprint(run: &str) -> String {
+        let inputs = "doc: {type: pdf}, note: {type: text}, pages: {type: image, list: true}";
+        let nodes = "{id: a, capability: doc.extract, from: [inputs.doc]}";
+        let blueprint = manifest("Blueprint", "b", &format!("inputs: {{{inputs}}}, nodes: [{nodes}]"));
+        told_with(&[blueprint, manifest("Run", "r", &format!("blueprint: b, inputs: {{{run}}}"))], &["a.pdf", "b.png"])
+    }
+
+    #[test]
+    fn inputs_that_are_missing_unknown_or_of_the_wrong_sort_are_told() {
+        insta::assert_snapshot!(with_blueprint("doc: {text: hello}, nope: {text: hello}, dok: {file: a.pdf}"), @r#"
+error ARC320 Run/r at `inputs`: input `note` of Blueprint `b` is missing
+  ^ needs `note`: text
+  = add `note: {file: PATH}` or `{text: …}`
+error ARC320 Run/r at `inputs`: input `pages` of Blueprint `b` is missing
+  ^ needs `pages`: a list of image
+  = add `pages: {files: [PATH, PATH]}`
+error ARC320 Run/r at `doc`: input `doc` is pdf, and is given text
+  ^ needs pdf
+  = write `doc: {file: PATH}`
+error ARC320 Run/r at `nope`: Blueprint `b` has no input `nope`
+  ^ its inputs: doc, note, pages
+  = did you mean `note`?
+error ARC320 Run/r at `dok`: Blueprint `b` has no input `dok`
+  ^ its inputs: doc, note, pages
+  = did you mean `doc`?
+"#);
+        insta::assert_snapshot!(with_blueprint("doc: {files: [a.pdf]}, note: {files: [a.pdf]}, pages: {file: b.png}"), @r#"
+error ARC320 Run/r at `doc`: input `doc` is pdf, and is given a list of files
+  ^ needs pdf
+  = write `doc: {file: PATH}`
+error ARC320 Run/r at `note`: input `note` is text, and is given a list of files
+  ^ needs text
+  = write `note: {file: PATH}` or `{text: …}`
+error ARC320 Run/r at `pages`: input `pages` is a list of image, and is given one file
+  ^ needs a list of image
+  = write `pages: {files: [PATH, PATH]}`
+"#);
+    }
+
+    #[test]
+    fn matching_inputs_are_fine() {
+        assert_eq!(with_blueprint("doc: {file: a.pdf}, note: {text: hello}, pages: {files: [b.png]}"), "");
+        assert_eq!(with_blueprint("doc: {file: a.pdf}, note: {file: a.pdf}, pages: {files: []}"), "");
+    }
+}

@@ -52,6 +52,7 @@ pub fn adapter(subject: Subject<'_>, _: &Candidate<'_>, report: &mut Report) {
 
 #[cfg(test)]
 mod tests {
+    use super::super::super::fixture::{manifest, told};
     use super::*;
     use serde::Deserialize;
     use serde::de::IntoDeserializer;
@@ -65,5 +66,33 @@ mod tests {
         });
         let driven: Vec<_> = all.filter(|kind| kind.is_driven()).map(AdapterKind::as_str).collect();
         assert_eq!(DRIVEN, format!("driven today: {}", driven.join(", ")));
+    }
+
+    #[test]
+    fn a_gpu_that_the_host_does_not_have_is_told() {
+        insta::assert_snapshot!(told(&[
+            manifest("Runtime", "a", "host: desk, gpu: gpu1, adapter: builtin"),
+            manifest("Runtime", "b", "host: attic, gpu: gpu0, adapter: builtin"),
+        ]), @r#"
+error ARC304 Runtime/a at `gpu1`: Host `desk` has no GPU `gpu1`
+  ^ its GPUs: gpu0
+  = did you mean `gpu0`?
+error ARC304 Runtime/b at `gpu0`: Host `attic` has no GPU `gpu0`
+  ^ this host has no GPU
+  = add it to spec.gpus of Host/attic, or leave `gpu` out for a runtime without one
+"#);
+    }
+
+    #[test]
+    fn an_adapter_that_is_not_driven_yet_is_said_so_and_is_no_error() {
+        insta::assert_snapshot!(told(&[manifest(
+            "Runtime",
+            "pictures",
+            "host: desk, gpu: gpu0, adapter: comfyui, endpoint: 'http://127.0.0.1:8188', capabilities: [image.gen]"
+        ),]), @r#"
+warning ARC323 Runtime/pictures at `comfyui`: this version reads `comfyui` runtimes but does not drive them yet
+  ^ not driven yet
+  = it will be shown as not driven: nothing is observed, loaded or run on it; driven today: builtin, llama-swap
+"#);
     }
 }

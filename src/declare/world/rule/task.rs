@@ -69,3 +69,70 @@ fn dependencies<'a>(subject: Subject<'a>) -> &'a [String] {
         _ => &[],
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::super::fixture::{manifest, told};
+
+    #[test]
+    fn links_of_a_chain_that_do_not_fit_are_told() {
+        insta::assert_snapshot!(told(&[
+            manifest("Task", "a", "capability: [text.stats, text.summarize], inputs: {text: hello}"),
+            manifest("Task", "b", "capability: [doc.extract, text.embed, text.generate]"),
+        ]), @r#"
+error ARC315 Task/a at `text.summarize`: `text.summarize` takes text, but `text.stats` gives json
+  ^ is given json
+  = put a step between that turns json into text: `text.generate`
+error ARC315 Task/b at `text.generate`: `text.generate` takes text or json, but `text.embed` gives vector
+  ^ is given vector
+  = no known capability turns vector into text or json
+"#);
+    }
+
+    #[test]
+    fn text_for_what_does_not_take_text_is_told() {
+        insta::assert_snapshot!(told(&[
+            manifest("Runtime", "tools", "host: desk, adapter: exec, capabilities: [ocr.pdf]"),
+            manifest("Task", "a", "capability: ocr.pdf, inputs: {text: hello}"),
+        ]), @r#"
+warning ARC323 Runtime/tools at `exec`: this version reads `exec` runtimes but does not drive them yet
+  ^ not driven yet
+  = it will be shown as not driven: nothing is observed, loaded or run on it; driven today: builtin, llama-swap
+error ARC315 Task/a at `hello`: `ocr.pdf` takes pdf, not text
+  ^ this is text
+  = give it files instead: `inputs: {files: [PATH]}`
+"#);
+    }
+
+    #[test]
+    fn tasks_that_wait_for_each_other_are_told_once_by_the_shortest_circle() {
+        insta::assert_snapshot!(told(&[
+            manifest("Task", "a", "capability: text.stats, dependencies: [b]"),
+            manifest("Task", "b", "capability: text.stats, dependencies: [z, c]"),
+            manifest("Task", "c", "capability: text.stats, dependencies: [a, b]"),
+            manifest("Task", "d", "capability: text.stats, dependencies: [a]"),
+            manifest("Task", "z", "capability: text.stats, dependencies: [z]"),
+        ]), @r#"
+error ARC314 Task/b at `c`: these tasks wait for each other: b -> c -> b
+  ^ closes the circle
+  = take one of these dependencies out
+error ARC302 Task/d at `a`: Task `a` is broken, and no earlier version of it is in force
+  ^ declared at new/new.yaml:1
+  = mend Task/a first; there may be nothing else wrong here
+error ARC314 Task/z at `z`: these tasks wait for each other: z -> z
+  ^ closes the circle
+  = take one of these dependencies out
+"#);
+    }
+
+    #[test]
+    fn a_diamond_is_no_circle() {
+        let nothing = told(&[
+            manifest("Task", "a", "capability: text.stats, dependencies: [b, c]"),
+            manifest("Task", "b", "capability: text.stats, dependencies: [d]"),
+            manifest("Task", "c", "capability: text.stats, dependencies: [d]"),
+            manifest("Task", "d", "capability: text.stats"),
+        ]);
+        assert_eq!(nothing, "");
+    }
+}

@@ -138,3 +138,83 @@ fn overload(host: &str, load: &Load<'_>, wishes: &[&(Subject<'_>, Wish<'_>, f64)
         .label(format!("{} = {}, it has {have}", parts.join(" + "), gb(need)))
         .help("make some of them `onDemand`, or take smaller ones")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::super::fixture::{manifest, told};
+
+    #[test]
+    fn a_model_that_fits_on_none_of_its_gpus_is_told_with_the_sums() {
+        insta::assert_snapshot!(told(&[
+            manifest("Host", "small", "address: 10.0.0.3, gpus: [{id: gpu0, vramGb: 8}]"),
+            manifest(
+                "Runtime",
+                "tiny",
+                "host: small, gpu: gpu0, adapter: llama-swap, endpoint: 'http://127.0.0.1:8081'"
+            ),
+            manifest("Model", "a", "type: llm, servedBy: [{runtime: swap}, {runtime: tiny}], vramGb: 23.5"),
+            manifest("Model", "b", "type: llm, servedBy: [{runtime: tiny}, {runtime: swap}], vramGb: 23"),
+            manifest("Model", "c", "type: llm, servedBy: [{runtime: tiny}, {runtime: inside}], vramGb: 100"),
+        ]), @r#"
+error ARC309 Model/a at `23.5`: this model can never fit on GPU `gpu0` of Host `desk`, which Runtime `swap` uses
+  ^ 23.5 GB + 1 GB reserved > 24 GB
+  = correct vramGb, take a smaller quantization, or serve it by a runtime on a larger GPU
+warning ARC309 Model/b at `tiny`: this model can never fit on GPU `gpu0` of Host `small`, so Runtime `tiny` never loads it
+  ^ 23 GB + 0 GB reserved > 8 GB
+  = remove this entry
+warning ARC309 Model/c at `tiny`: this model can never fit on GPU `gpu0` of Host `small`, so Runtime `tiny` never loads it
+  ^ 100 GB + 0 GB reserved > 8 GB
+  = remove this entry
+"#);
+    }
+
+    #[test]
+    fn what_a_loadout_wants_at_once_and_can_never_fit_is_told_with_the_sums() {
+        insta::assert_snapshot!(told(&[manifest(
+            "Loadout",
+            "l",
+            "host: desk, copilot: qwen, models: [{model: qwen, state: onDemand}, {model: large, state: loaded}, {model: lead, state: loaded}]"
+        ),]), @r#"
+error ARC310 Loadout/l at `models`: what should be loaded on GPU `gpu0` of Host `desk` can never fit
+  ^ qwen 8 GB + large 20 GB + 1 GB reserved = 29 GB, it has 24 GB
+  = make some of them `onDemand`, or take smaller ones
+"#);
+    }
+
+    #[test]
+    fn what_two_loadouts_of_a_host_want_together_is_told_once_and_refuses_both() {
+        insta::assert_snapshot!(told(&[
+            manifest("Loadout", "a", "host: desk, models: [{model: qwen, state: loaded}]"),
+            manifest("Loadout", "b", "host: desk, models: [{model: large, state: loaded}]"),
+            manifest(
+                "Experiment",
+                "e",
+                "goldenSet: g, candidates: [{model: qwen}], promote: {loadout: a, as: copilot}"
+            ),
+        ]), @r#"
+error ARC310 Loadout/b at `models`: what should be loaded on GPU `gpu0` of Host `desk` by Loadouts a, b can never fit
+  ^ qwen 8 GB + large 20 GB + 1 GB reserved = 29 GB, it has 24 GB
+  = make some of them `onDemand`, or take smaller ones
+error ARC301 Experiment/e at `g`: unknown GoldenSet `g`
+  ^ no such GoldenSet
+  = declare GoldenSet/g, or remove what refers to it
+error ARC302 Experiment/e at `a`: Loadout `a` is broken, and no earlier version of it is in force
+  ^ declared at new/new.yaml:1
+  = mend Loadout/a first; there may be nothing else wrong here
+"#);
+    }
+
+    #[test]
+    fn what_is_loaded_on_demand_or_fits_exactly_is_fine() {
+        let nothing = told(&[
+            manifest("Model", "rest", "type: llm, servedBy: [{runtime: swap, as: rest}], vramGb: 15"),
+            manifest("Model", "same", "type: llm, servedBy: [{runtime: swap, as: rest}], vramGb: 15"),
+            manifest(
+                "Loadout",
+                "l",
+                "host: desk, models: [{model: qwen, state: loaded}, {model: rest, state: loaded}, {model: same, state: loaded}, {model: large, state: onDemand}]",
+            ),
+        ]);
+        assert_eq!(nothing, "");
+    }
+}

@@ -44,6 +44,8 @@ pub struct ArtifactBody {
     pub made_by: Vec<ArtifactItem>,
     /// What was made from it: artifacts whose lineage names this checksum among its inputs.
     pub used_by: Vec<ArtifactItem>,
+    /// False when there are more artifacts than were looked through.
+    pub used_by_complete: bool,
     pub revision: Option<String>,
     pub generated_at: Timestamp,
 }

@@ -31,7 +31,12 @@ impl<T> List<T> {
 ///
 /// The cursor is the key of the last item that was shown, so that a list that changes between two pages neither
 /// repeats nor skips what stayed in it.
-pub fn cut<T>(mut all: Vec<T>, limit: usize, cursor: Option<&str>, key: impl Fn(&T) -> String) -> (Vec<T>, Option<String>) {
+pub fn cut<T>(
+    mut all: Vec<T>,
+    limit: usize,
+    cursor: Option<&str>,
+    key: impl Fn(&T) -> String,
+) -> (Vec<T>, Option<String>) {
     all.sort_by_cached_key(&key);
     if let Some(cursor) = cursor {
         all.retain(|item| key(item).as_str() > cursor);

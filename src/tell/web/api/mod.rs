@@ -5,6 +5,7 @@ pub mod drift;
 pub mod list;
 pub mod model;
 pub mod object;
+pub mod openapi;
 pub mod resources;
 pub mod runtime;
 pub mod status;

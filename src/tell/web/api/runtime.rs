@@ -118,7 +118,10 @@ impl<'a> RuntimeFacts<'a> {
     #[must_use]
     pub fn reason(&self) -> String {
         if let Some(spec) = self.spec.filter(|spec| !spec.adapter.is_driven()) {
-            return format!("this version does not drive `{}` yet; the manifest is checked, nothing is asked", spec.adapter.as_str());
+            return format!(
+                "this version does not drive `{}` yet; the manifest is checked, nothing is asked",
+                spec.adapter.as_str()
+            );
         }
         match self.reading() {
             Reading::Fresh { value, .. } => match &value.degraded {

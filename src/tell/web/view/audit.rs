@@ -94,7 +94,9 @@ pub fn page(
         filtered,
         empty: rows.is_empty().then(|| match filtered {
             true => Empty::new("No entry matches this filter.", None),
-            false => Empty::new("Nothing was changed yet: no commit applied, no verb called.", Some("arcology reconcile")),
+            false => {
+                Empty::new("Nothing was changed yet: no commit applied, no verb called.", Some("arcology reconcile"))
+            }
         }),
     }
 }

@@ -103,7 +103,8 @@ pub struct Unreadable {
 #[must_use]
 pub fn page(facts: &Facts, filter: &DriftFilter, limit: usize, cursor: Option<&str>) -> Page {
     let (shown, next) = drift::page(facts, filter, limit, cursor);
-    let unreadable = facts.picture.world.broken.iter().filter(|broken| broken.key.is_none()).map(Unreadable::of).collect();
+    let unreadable =
+        facts.picture.world.broken.iter().filter(|broken| broken.key.is_none()).map(Unreadable::of).collect();
     let held = filter.held.map(|held| if held { "true" } else { "false" });
     let mut holds = choices("held or not", ["true", "false"], held);
     for (choice, text) in holds.iter_mut().skip(1).zip(["held", "not held"]) {

@@ -2,8 +2,8 @@
 
 use serde::Serialize;
 
-use crate::core::text::count;
 use crate::core::Name;
+use crate::core::text::count;
 use crate::declare::manifest::Spec;
 use crate::tell::web::api::runtime;
 use crate::tell::web::api::status::{ObjectCounts, SourceBody};
@@ -266,9 +266,10 @@ fn policies(facts: &Facts) -> Vec<PolicyLine> {
     policies
         .map(|(object, spec)| {
             let name = &object.document.key.name;
-            let hosts = spec.selector.as_ref().map(|selector| {
-                selector.hosts.iter().map(Name::as_str).collect::<Vec<_>>().join(", ")
-            });
+            let hosts = spec
+                .selector
+                .as_ref()
+                .map(|selector| selector.hosts.iter().map(Name::as_str).collect::<Vec<_>>().join(", "));
             PolicyLine {
                 name: name.to_string(),
                 href: format!("/objects/Policy/{name}"),

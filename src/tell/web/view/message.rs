@@ -3,6 +3,7 @@
 use serde::Serialize;
 
 use crate::core::Timestamp;
+use crate::tell::web::facts::Facts;
 
 use super::frame::Frame;
 use super::part::{Link, Mark, Tone};
@@ -27,5 +28,19 @@ pub fn error(status: u16, title: &str, detail: &str, next: Option<&str>, now: Ti
         detail: detail.to_owned(),
         next: next.map(str::to_owned),
         links: vec![Link::new("Status", "/"), Link::new("All objects", "/drift")],
+    }
+}
+
+/// A page for the readiness probe: ready, or why not.
+#[must_use]
+pub fn readiness(facts: &Facts, reasons: &[String]) -> Page {
+    let ready = reasons.is_empty();
+    Page {
+        frame: Frame::new(facts, "Readiness", "", "/readyz"),
+        mark: if ready { Mark::new(Tone::Good, "ready") } else { Mark::new(Tone::Bad, "not ready") },
+        title: if ready { "Ready" } else { "Not ready" }.to_owned(),
+        detail: if ready { "A revision is in force and the store can be written.".to_owned() } else { reasons.join("; ") },
+        next: (!ready).then(|| "arcology doctor".to_owned()),
+        links: vec![Link::new("Status", "/"), Link::new("Source", "/#source")],
     }
 }

@@ -49,7 +49,10 @@ pub fn page(facts: &Facts) -> Page {
         summary: summary(models.len(), loaded, unknown),
         rows: models.iter().map(ModelLine::of).collect(),
         empty: models.is_empty().then(|| {
-            Empty::new("No model is declared, and no runtime reports one.", Some("arcology discover > manifests/found.yaml"))
+            Empty::new(
+                "No model is declared, and no runtime reports one.",
+                Some("arcology discover > manifests/found.yaml"),
+            )
         }),
     }
 }

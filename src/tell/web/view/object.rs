@@ -167,14 +167,20 @@ fn links(key: &ObjectKey) -> Vec<Link> {
             Link::new("what it reports", format!("/runtimes/{name}")),
             Link::new("its tasks", href::with_query("/tasks", [("runtime", Some(name.as_str()))])),
         ],
-        Kind::Task => vec![Link::new("its executions", href::with_query("/tasks", [("object", Some(key.to_string().as_str()))]))],
+        Kind::Task => {
+            vec![Link::new("its executions", href::with_query("/tasks", [("object", Some(key.to_string().as_str()))]))]
+        }
         Kind::Model => vec![
             Link::new("where it is loaded", "/models".to_owned()),
             Link::new("what it made", href::with_query("/vault", [("model", Some(name.as_str()))])),
         ],
-        Kind::Host | Kind::Loadout | Kind::Policy | Kind::Blueprint | Kind::Run | Kind::GoldenSet | Kind::Experiment => {
-            Vec::new()
-        }
+        Kind::Host
+        | Kind::Loadout
+        | Kind::Policy
+        | Kind::Blueprint
+        | Kind::Run
+        | Kind::GoldenSet
+        | Kind::Experiment => Vec::new(),
     };
     own.into_iter().chain([audit]).collect()
 }
@@ -205,7 +211,6 @@ pub fn shell_word(text: &str) -> String {
         format!("'{}'", text.replace('\'', r"'\''"))
     }
 }
-
 
 #[cfg(test)]
 mod tests {

@@ -300,7 +300,9 @@ mod tests {
 
     #[test]
     fn sizes_read_as_people_say_them() {
-        for (bytes, text) in [(0, "0 B"), (999, "999 B"), (1_000, "1.0 kB"), (123_456, "123 kB"), (7_800_000_000, "7.8 GB")] {
+        for (bytes, text) in
+            [(0, "0 B"), (999, "999 B"), (1_000, "1.0 kB"), (123_456, "123 kB"), (7_800_000_000, "7.8 GB")]
+        {
             assert_eq!(size(bytes), text);
         }
         assert_eq!((gigabytes(7.8), gigabytes(32.0)), ("7.8".to_owned(), "32".to_owned()));

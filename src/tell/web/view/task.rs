@@ -16,16 +16,6 @@ pub const ROWS_DEFAULT: usize = 50;
 /// The most text of an input that is shown, in characters; the whole is in the task's JSON.
 const INPUT_CHARS_MAX: usize = 2_000;
 
-/// Every state, in the order of a task's life.
-pub const STATES: [TaskState; 6] = [
-    TaskState::Queued,
-    TaskState::Blocked,
-    TaskState::Running,
-    TaskState::Done,
-    TaskState::Error,
-    TaskState::Cancelled,
-];
-
 /// One task in a few words.
 #[derive(Clone, Debug, Serialize)]
 pub struct TaskLine {
@@ -66,7 +56,8 @@ impl TaskLine {
 }
 
 fn why(task: &TaskRow) -> Option<String> {
-    let waits = task.why.as_ref().filter(|_| !task.state.is_final()).map(|why| format!("{}: {}", why.reason, why.message));
+    let waits =
+        task.why.as_ref().filter(|_| !task.state.is_final()).map(|why| format!("{}: {}", why.reason, why.message));
     let failed = task.error.as_ref().map(|error| format!("{}: {}", error.code, error.message));
     waits.or(failed)
 }
@@ -140,7 +131,7 @@ pub fn list(
         counts,
         rows: rows.iter().map(|task| TaskLine::of(task, facts.now)).collect(),
         next: next.map(|cursor| query.address(limit, Some(cursor))),
-        states: choices("any state", STATES.map(TaskState::as_str), query.state.map(TaskState::as_str)),
+        states: choices("any state", TaskState::ALL.map(TaskState::as_str), query.state.map(TaskState::as_str)),
         capabilities: choices("every capability", capabilities, query.capability.as_deref()),
         runtimes: choices("every runtime", runtimes.iter().map(String::as_str), query.runtime.as_deref()),
         tag: query.tag.clone().unwrap_or_default(),
@@ -256,7 +247,10 @@ pub fn page(facts: &Facts, task: &TaskRow, attempts: &[AttemptRow], artifacts: &
             clears: Stamp::maybe(why.clears_at, now),
         }),
         error: task.error.clone(),
-        object: task.object.as_ref().map(|key| Link::new(key.to_string(), format!("/objects/{}/{}", key.kind, key.name))),
+        object: task
+            .object
+            .as_ref()
+            .map(|key| Link::new(key.to_string(), format!("/objects/{}/{}", key.kind, key.name))),
         actor: task.actor.clone(),
         asked_at: task.revision.as_ref().map(|revision| CommitView::of(&revision.commit, now)),
         revision: task.revision.as_ref().map(ToString::to_string),

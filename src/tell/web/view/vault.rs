@@ -136,11 +136,19 @@ pub struct Page {
     pub inputs: Vec<Link>,
     /// What was made from it.
     pub used_by: Vec<ArtifactLine>,
+    /// False when there are more artifacts than were looked through.
+    pub searched_all: bool,
 }
 
 /// The page of one artifact; none when no task is known to have made it.
 #[must_use]
-pub fn page(facts: &Facts, digest: Digest, rows: &[ArtifactRow], used_by: &[ArtifactRow], preview: Preview) -> Option<Page> {
+pub fn page(
+    facts: &Facts,
+    digest: Digest,
+    rows: &[ArtifactRow],
+    (used_by, searched_all): (&[ArtifactRow], bool),
+    preview: Preview,
+) -> Option<Page> {
     let newest = rows.iter().max_by_key(|row| row.created_at)?;
     let hex = digest.hex();
     let mut newest_first: Vec<_> = rows.iter().collect();
@@ -158,6 +166,7 @@ pub fn page(facts: &Facts, digest: Digest, rows: &[ArtifactRow], used_by: &[Arti
         lineage: serde_json::to_string_pretty(&newest.lineage).unwrap_or_default(),
         inputs: inputs_of(&newest.lineage).iter().map(input).collect(),
         used_by: used_by.iter().map(|row| ArtifactLine::of(row, facts.now)).collect(),
+        searched_all,
     })
 }
 

@@ -1,0 +1,371 @@
+//! One reconciliation of one object: plan it, carry the plan out, look again.
+//!
+//! 1. Plan from memory. What an object holds is settled first, then journal entries that a crash left open.
+//! 2. Each intent is journalled, done, observed, and journalled again with its audit entry; only then is it believed.
+//! 3. A new generation of the object ends a call under way; the entry is abandoned and the object planned afresh.
+//!
+//! Nothing here decides: whether, what and in which order is the planner's.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio_util::sync::CancellationToken;
+
+use crate::act::controller::{Outcome, Run};
+use crate::act::runtime::{Fault, RuntimeError};
+use crate::core::{Name, ObjectKey, Timestamp};
+use crate::decide::reconcile::{
+    Bookkeeping, Failure, HoldReason, Intent, ObjectPlan, ObjectStatus, Sync, Target, Verb, task,
+};
+use crate::decide::view::ModelState;
+use crate::declare::manifest::Spec;
+use crate::remember::store::row::InventoryRow;
+use crate::remember::store::{AuditEntry, Effects, NewIntent};
+
+use super::observe::look_now;
+use super::queue;
+use super::shared::{Edge, Shared};
+
+/// How often a settled object is planned again although nothing happened.
+const RESYNC: Duration = Duration::from_secs(300);
+/// How long an object may wait for an observation before it is planned again all the same.
+const WAIT_MAX: Duration = Duration::from_secs(30);
+
+/// Reconciles one object once. `stop` asks it to end early: a newer generation took over, or the program ends.
+pub async fn reconcile(shared: Arc<Shared>, run: Run<ObjectKey, Edge>, stop: CancellationToken) -> Outcome<Edge> {
+    let key = run.key;
+    let now = shared.now();
+    let plan = {
+        let mut memory = shared.memory();
+        let plan = memory.plan(&key, now);
+        if let Some(plan) = &plan {
+            memory.settle_loops(plan, now);
+        }
+        plan
+    };
+    shared.touch();
+    let Some(plan) = plan else { return Outcome::done() };
+    if let Err(error) = settle_bookkeeping(&shared, &key, &plan).await {
+        return failed(&shared, &key, &error);
+    }
+    if let Err(error) = settle_journal(&shared, &key, &plan).await {
+        return failed(&shared, &key, &error);
+    }
+    for intent in &plan.intents {
+        match carry_out(&shared, intent, &stop).await {
+            Ok(Done::Carried) => {}
+            Ok(Done::Overtaken) => return Outcome::resync(Duration::ZERO),
+            Err(error) => return failed(&shared, &key, &error),
+        }
+    }
+    if !plan.intents.is_empty() {
+        shared.memory().history(&key, |history| history.failure = None);
+    }
+    outcome(&shared, &key, &plan)
+}
+
+/// What the object waits for now, read from a fresh plan.
+fn outcome(shared: &Shared, key: &ObjectKey, before: &ObjectPlan) -> Outcome<Edge> {
+    let now = shared.now();
+    let Some(plan) = shared.memory().plan(key, now) else { return Outcome::done() };
+    shared.touch();
+    if plan.status.sync == Sync::InSync && plan.status.hold.is_none() {
+        let mut memory = shared.memory();
+        if memory.histories.get(key).is_some_and(|history| history.failure.is_some()) {
+            memory.history(key, |history| history.failure = None);
+        }
+        return Outcome::resync(RESYNC);
+    }
+    if !plan.intents.is_empty() {
+        // Carried out, confirmed, and already different again; or room was made and the next step follows.
+        let pause = if before.intents.is_empty() { Duration::ZERO } else { Duration::from_millis(50) };
+        return Outcome::resync(pause);
+    }
+    if let Some(until) = plan.status.hold.as_ref().and_then(|hold| hold.until) {
+        return Outcome::resync(until_then(now, until));
+    }
+    let on = runtimes_of(&plan.status, shared, key);
+    if on.is_empty() || plan.status.hold.is_some() {
+        return Outcome::resync(RESYNC);
+    }
+    Outcome::wait(on, WAIT_MAX, plan.status.reason)
+}
+
+fn until_then(now: Timestamp, until: Timestamp) -> Duration {
+    Duration::from_millis(crate::core::clock::millis_since(now, until)) + Duration::from_millis(20)
+}
+
+/// The runtimes whose next observation may change an object's answer.
+fn runtimes_of(status: &ObjectStatus, shared: &Shared, key: &ObjectKey) -> Vec<Edge> {
+    if !matches!(status.sync, Sync::Unknown | Sync::Drifted(_)) {
+        return Vec::new();
+    }
+    let memory = shared.memory();
+    let host = match memory.world.objects.get(key).map(|object| &object.document.spec) {
+        Some(Spec::Loadout(spec)) => Some(spec.host.clone()),
+        _ => None,
+    };
+    memory
+        .world
+        .runtimes()
+        .filter(|(_, runtime)| host.as_ref().is_none_or(|host| runtime.host == *host))
+        .map(|(object, _)| Edge::Runtime(object.document.key.name.clone()))
+        .collect()
+}
+
+/// A failure of this object alone: noted, shown, and tried again by the controller's backoff.
+fn failed(shared: &Shared, key: &ObjectKey, error: &Trouble) -> Outcome<Edge> {
+    let now = shared.now();
+    let message = error.to_string();
+    tracing::warn!(object = %key, problem = %message, "an action failed");
+    let mut memory = shared.memory();
+    let generation = memory.generation(key);
+    memory.history(key, |history| {
+        let attempts = history
+            .failure
+            .as_ref()
+            .filter(|failure| failure.generation == generation)
+            .map_or(1, |failure| failure.attempts.saturating_add(1));
+        let message = message.clone();
+        history.failure = Some(Failure { at: now, message, retry_at: None, attempts, generation });
+    });
+    let _ = memory.plan(key, now);
+    drop(memory);
+    shared.touch();
+    error.outcome(message)
+}
+
+/// Why an action did not come off.
+#[derive(Debug, thiserror::Error)]
+pub enum Trouble {
+    #[error("{verb} {target}: {error}")]
+    Runtime { verb: &'static str, target: String, runtime: Name, error: RuntimeError },
+    #[error(transparent)]
+    Store(#[from] crate::remember::store::Error),
+    #[error("{0} is not driven: its runtime is not declared or not supported by this version")]
+    NotDriven(String),
+    #[error("{0}")]
+    Task(String),
+}
+
+impl Trouble {
+    /// An unreachable runtime is everybody's trouble: those who need it share one backoff, which its return ends.
+    fn outcome(&self, why: String) -> Outcome<Edge> {
+        match self {
+            Self::Runtime { runtime, error, .. } if matches!(error.fault, Fault::Unreachable) => {
+                Outcome::retry_dependency(Edge::Runtime(runtime.clone()), why)
+            }
+            Self::Runtime { .. } | Self::Store(_) | Self::NotDriven(_) | Self::Task(_) => Outcome::retry(why),
+        }
+    }
+}
+
+enum Done {
+    Carried,
+    /// A newer generation took the object over while the call was under way, or the program ends.
+    Overtaken,
+}
+
+async fn settle_bookkeeping(shared: &Shared, key: &ObjectKey, plan: &ObjectPlan) -> Result<(), Trouble> {
+    for entry in &plan.bookkeeping {
+        let now = shared.now();
+        let result = match entry {
+            Bookkeeping::Adopt(target) => shared.store.adopt(held(shared, key, target, now)).await.map(|()| true),
+            Bookkeeping::Release(target) => shared.store.drop_inventory(key.clone(), json(target)).await,
+        };
+        shared.note_store(&result);
+        result?;
+        shared.memory().book(key, entry, now);
+    }
+    Ok(())
+}
+
+/// Journal entries that a crash or an overtaken call left open: what they wanted is either seen to be so, and then they
+/// are done, or it is planned again under the same id, or nobody wants it any more.
+async fn settle_journal(shared: &Shared, key: &ObjectKey, plan: &ObjectPlan) -> Result<(), Trouble> {
+    let open = shared.memory().take_open(key);
+    for row in open {
+        let Ok(target) = serde_json::from_str::<Target>(&row.target) else { continue };
+        let wanted = plan.intents.iter().any(|intent| intent.verb.as_str() == row.verb && intent.target == target);
+        if wanted {
+            continue;
+        }
+        let result = if seen_done(shared, &row.verb, &target) {
+            let effects = effects(shared, key, &row.verb, &target);
+            let audit = AuditEntry {
+                at: shared.now(),
+                actor: "arcology".into(),
+                verb: row.verb.clone(),
+                object: key.to_string(),
+                reason: format!("{} (seen to be so after an interruption)", row.reason),
+                result: "ok".into(),
+                before: None,
+                after: Some(target.to_string()),
+                revision: row.revision.clone(),
+            };
+            let result = shared.store.journal_finish(&row.id, Ok(()), effects, audit).await;
+            if result.is_ok() {
+                believe(shared, key, &row.verb, &target);
+            }
+            result
+        } else {
+            shared.store.journal_abandon(&row.id, "overtaken: what is so was observed afresh").await
+        };
+        shared.note_store(&result);
+        result?;
+    }
+    Ok(())
+}
+
+/// Whether what an action wanted is seen to be so.
+fn seen_done(shared: &Shared, verb: &str, target: &Target) -> bool {
+    let now = shared.now();
+    let memory = shared.memory();
+    match target {
+        Target::Model { runtime, served_as, .. } => {
+            let Some(view) = memory.inputs(now).fresh_view(runtime) else { return false };
+            let state = view.model(served_as).map_or(ModelState::Unloaded, |model| model.state);
+            (verb == Verb::Load.as_str() && state == ModelState::Loaded)
+                || (verb == Verb::Unload.as_str() && state == ModelState::Unloaded)
+        }
+        Target::Task { id } => verb == Verb::Enqueue.as_str() && memory.tasks.contains_key(id),
+    }
+}
+
+async fn carry_out(shared: &Arc<Shared>, intent: &Intent, stop: &CancellationToken) -> Result<Done, Trouble> {
+    let key = &intent.object;
+    let revision = shared.revision_text();
+    let begun = shared
+        .store
+        .journal_begin(NewIntent {
+            object: key.clone(),
+            verb: intent.verb.as_str().into(),
+            target: json(&intent.target),
+            reason: intent.reason.clone(),
+            revision: revision.clone(),
+        })
+        .await;
+    shared.note_store(&begun);
+    let row = begun?;
+    if let Some(saw) = &intent.corrects {
+        shared.memory().note_correction(key, saw, shared.now());
+    }
+    tracing::info!(object = %key, verb = intent.verb.as_str(), target = %intent.target, reason = %intent.reason, "acting");
+    let result = tokio::select! {
+        result = act(shared, intent) => result,
+        () = stop.cancelled() => {
+            let why = "a newer version of the manifest took over, or Arcology was stopped";
+            let abandoned = shared.store.journal_abandon(&row.id, why).await;
+            shared.note_store(&abandoned);
+            return Ok(Done::Overtaken);
+        }
+    };
+    let audit = AuditEntry {
+        at: shared.now(),
+        actor: "arcology".into(),
+        verb: intent.verb.as_str().into(),
+        object: key.to_string(),
+        reason: intent.reason.clone(),
+        result: result.as_ref().map_or_else(ToString::to_string, |()| "ok".into()),
+        before: intent.corrects.clone(),
+        after: Some(intent.target.to_string()),
+        revision,
+    };
+    let (outcome, effects) = match &result {
+        Ok(()) => (Ok(()), effects(shared, key, intent.verb.as_str(), &intent.target)),
+        Err(error) => (Err(error.to_string()), Effects::default()),
+    };
+    let finished = shared.store.journal_finish(&row.id, outcome, effects, audit).await;
+    shared.note_store(&finished);
+    result?;
+    finished?;
+    believe(shared, key, intent.verb.as_str(), &intent.target);
+    learn(shared, intent).await;
+    Ok(Done::Carried)
+}
+
+async fn act(shared: &Arc<Shared>, intent: &Intent) -> Result<(), Trouble> {
+    match (&intent.target, intent.verb) {
+        (Target::Model { runtime, served_as, .. }, verb @ (Verb::Load | Verb::Unload)) => {
+            let slot = shared.slot(runtime).ok_or_else(|| Trouble::NotDriven(intent.target.to_string()))?;
+            let result = match verb {
+                Verb::Load => slot.adapter.load(served_as).await,
+                Verb::Unload | Verb::Enqueue | Verb::Cancel => slot.adapter.unload(served_as).await,
+            };
+            // Success and failure both changed what is so: see it before anything is said of it.
+            let seen = look_now(shared, runtime).await;
+            let trouble = |error| {
+                let (verb, target) = (verb.as_str(), intent.target.to_string());
+                Trouble::Runtime { verb, target, runtime: runtime.clone(), error }
+            };
+            result.map_err(trouble)?;
+            seen.map_err(trouble)
+        }
+        (Target::Task { id }, Verb::Enqueue) => queue::enqueue_committed(shared, &intent.object, id).await,
+        (Target::Task { id }, Verb::Cancel) => queue::cancel(shared, id, "arcology", &intent.reason).await,
+        (Target::Model { .. }, Verb::Enqueue | Verb::Cancel) | (Target::Task { .. }, Verb::Load | Verb::Unload) => {
+            Err(Trouble::Task(format!("{} makes no sense for {}", intent.verb.as_str(), intent.target)))
+        }
+    }
+}
+
+/// What a finished action adds to and takes from the inventory.
+fn effects(shared: &Shared, key: &ObjectKey, verb: &str, target: &Target) -> Effects {
+    if verb == Verb::Load.as_str() || verb == Verb::Enqueue.as_str() {
+        Effects { inventory_add: vec![held(shared, key, target, shared.now())], inventory_remove: Vec::new() }
+    } else {
+        Effects { inventory_add: Vec::new(), inventory_remove: vec![(key.clone(), json(target))] }
+    }
+}
+
+/// An inventory entry, as it is written down.
+fn held(shared: &Shared, key: &ObjectKey, target: &Target, now: Timestamp) -> InventoryRow {
+    let prunes = shared.memory().world.objects.get(key).is_none_or(|object| object.document.prunes());
+    InventoryRow { object: key.clone(), target: json(target), since: now, prunes, deleting_since: None, deadline: None }
+}
+
+/// The same in memory, once the store has it.
+fn believe(shared: &Shared, key: &ObjectKey, verb: &str, target: &Target) {
+    let now = shared.now();
+    let entry = if verb == Verb::Load.as_str() || verb == Verb::Enqueue.as_str() {
+        Bookkeeping::Adopt(target.clone())
+    } else {
+        Bookkeeping::Release(target.clone())
+    };
+    shared.memory().book(key, &entry, now);
+}
+
+/// Learns from a load how long loads of this model take.
+async fn learn(shared: &Shared, intent: &Intent) {
+    if intent.verb != Verb::Load {
+        return;
+    }
+    if let Target::Model { runtime, served_as, .. } = &intent.target
+        && let Ok(durations) = shared.store.load_durations(runtime, served_as).await
+    {
+        shared.memory().note_load_times(runtime, served_as, durations);
+    }
+}
+
+/// A target as it stands in journal and inventory.
+#[must_use]
+pub fn json(target: &Target) -> String {
+    serde_json::to_string(target).unwrap_or_default()
+}
+
+/// Whether an object still has something to do that nothing holds back: what `up --once` waits for.
+#[must_use]
+pub fn is_settled(status: &ObjectStatus, failed: bool) -> bool {
+    match status.sync {
+        Sync::InSync | Sync::Invalid => true,
+        Sync::Drifted(_) | Sync::Unknown => {
+            failed || status.hold.as_ref().is_some_and(|hold| hold.reason != HoldReason::Backoff)
+        }
+    }
+}
+
+/// The id of the task that a committed Task becomes.
+#[must_use]
+pub fn task_id(key: &ObjectKey, digest: &crate::core::Digest) -> String {
+    task::id_of(key, digest)
+}

@@ -1,0 +1,297 @@
+//! What the engine knows at this moment: the world in force, the last observations, and what was noted of each object.
+//!
+//! Plain data behind one short lock. Methods compute; they never wait and never call out. The durable copy of all that
+//! must survive is the store's: whoever changes something here has written it there first.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::core::{Kind, Name, ObjectKey, Observed, Timestamp};
+use crate::decide::reconcile::{
+    Bookkeeping, Holding, Inputs, LoadTimes, ObjectHistory, ObjectPlan, Target, TaskFact, drift_loop, plan_object,
+};
+use crate::decide::view::RuntimeView;
+use crate::declare::world::{Object, World};
+use crate::remember::store::row::JournalRow;
+
+use super::picture::{Link, Picture, RuntimePicture, SourcePicture};
+
+/// What the engine knows at this moment.
+#[derive(Debug, Default)]
+pub struct Memory {
+    pub started_at: Option<Timestamp>,
+    pub world: Arc<World>,
+    pub source: SourcePicture,
+    pub runtimes: BTreeMap<Name, RuntimePicture>,
+    /// The observations of `runtimes` in the planner's shape.
+    views: Arc<BTreeMap<Name, Observed<RuntimeView>>>,
+    pub histories: Arc<BTreeMap<ObjectKey, ObjectHistory>>,
+    pub inventory: Arc<BTreeMap<ObjectKey, Vec<Holding>>>,
+    pub removed: Arc<BTreeMap<ObjectKey, Arc<Object>>>,
+    pub tasks: Arc<BTreeMap<String, TaskFact>>,
+    pub load_times: Arc<BTreeMap<(Name, String), LoadTimes>>,
+    pub store_problem: Option<String>,
+    /// Histories that changed since they were last written.
+    unsaved: BTreeSet<ObjectKey>,
+    /// Observations that are to be written.
+    unsaved_views: BTreeMap<Name, String>,
+    /// Journal entries that were open at the start, until their object is planned.
+    pub open: BTreeMap<ObjectKey, Vec<JournalRow>>,
+}
+
+impl Memory {
+    /// What the planner rests on, at `now`.
+    pub fn inputs(&self, now: Timestamp) -> Inputs<'_> {
+        Inputs {
+            world: &self.world,
+            runtimes: &self.views,
+            inventory: &self.inventory,
+            removed: &self.removed,
+            tasks: &self.tasks,
+            histories: &self.histories,
+            load_times: &self.load_times,
+            now,
+        }
+    }
+
+    /// The plan of one object, its answer noted.
+    pub fn plan(&mut self, key: &ObjectKey, now: Timestamp) -> Option<ObjectPlan> {
+        let plan = plan_object(&self.inputs(now), key)?;
+        self.note(&plan, now);
+        Some(plan)
+    }
+
+    /// Notes the answers of `keys` at `now`, so that "since" is known without anybody looking.
+    pub fn note_all(&mut self, keys: impl IntoIterator<Item = ObjectKey>, now: Timestamp) {
+        for key in keys {
+            let _ = self.plan(&key, now);
+        }
+    }
+
+    fn note(&mut self, plan: &ObjectPlan, now: Timestamp) {
+        let key = &plan.status.key;
+        let generation = self.generation(key);
+        let unchanged = self.histories.get(key).is_some_and(|history| {
+            history.sync == Some(plan.status.sync)
+                && history.health == Some(plan.status.health)
+                && (plan.status.sync != crate::decide::reconcile::Sync::InSync
+                    || history.settled_generation == Some(generation))
+        });
+        if unchanged {
+            return;
+        }
+        let history = Arc::make_mut(&mut self.histories).entry(key.clone()).or_default();
+        if history.note(plan.status.sync, plan.status.health, generation, now) {
+            self.unsaved.insert(key.clone());
+        }
+    }
+
+    /// The generation of an object in force; 0 when there is none.
+    pub fn generation(&self, key: &ObjectKey) -> u64 {
+        self.world.objects.get(key).map_or(0, |object| object.generation)
+    }
+
+    /// Changes the history of an object.
+    pub fn history<T>(&mut self, key: &ObjectKey, change: impl FnOnce(&mut ObjectHistory) -> T) -> T {
+        self.unsaved.insert(key.clone());
+        change(Arc::make_mut(&mut self.histories).entry(key.clone()).or_default())
+    }
+
+    /// Notes that a drift is about to be corrected, and whether that makes it a loop.
+    pub fn note_correction(&mut self, key: &ObjectKey, saw: &str, now: Timestamp) {
+        self.history(key, |history| drift_loop::note(history, saw.to_owned(), now));
+    }
+
+    /// Makes loops that the planner sees permanent, so that the clock alone never resumes a fight.
+    pub fn settle_loops(&mut self, plan: &ObjectPlan, now: Timestamp) {
+        let key = plan.status.key.clone();
+        let generation = self.generation(&key);
+        let Some(history) = self.histories.get(&key) else { return };
+        let found = plan.status.fields.iter().find_map(|difference| {
+            let saw = format!("{}: {}", difference.field, difference.observed);
+            drift_loop::detect(history, &saw, generation, now)
+        });
+        let in_sync = plan.status.sync == crate::decide::reconcile::Sync::InSync;
+        match (found, &history.drift_loop) {
+            (Some(stopped), None) => self.history(&key, |history| history.drift_loop = Some(stopped)),
+            // The drift went away without us, or the manifest changed: the fight is over.
+            (None, Some(stopped)) if in_sync || stopped.generation != generation => {
+                self.history(&key, |history| {
+                    history.drift_loop = None;
+                    history.corrections.clear();
+                });
+            }
+            _ => {}
+        }
+    }
+
+    /// Takes the histories that changed, as JSON, to be written.
+    pub fn take_unsaved(&mut self) -> Vec<(ObjectKey, Option<String>)> {
+        std::mem::take(&mut self.unsaved)
+            .into_iter()
+            .map(|key| {
+                let json = self.histories.get(&key).and_then(|history| serde_json::to_string(history).ok());
+                (key, json)
+            })
+            .collect()
+    }
+
+    /// Keeps the newest observation of a runtime to be written.
+    pub fn save_later(&mut self, runtime: &Name, json: String) {
+        self.unsaved_views.insert(runtime.clone(), json);
+    }
+
+    /// Takes the observations that are to be written.
+    pub fn take_unsaved_views(&mut self) -> BTreeMap<Name, String> {
+        std::mem::take(&mut self.unsaved_views)
+    }
+
+    /// Takes the journal entries of an object that were open at the start.
+    pub fn take_open(&mut self, key: &ObjectKey) -> Vec<JournalRow> {
+        self.open.remove(key).unwrap_or_default()
+    }
+
+    /// Forgets the history of objects that are gone for good.
+    pub fn forget(&mut self, key: &ObjectKey) {
+        if self.histories.contains_key(key) {
+            Arc::make_mut(&mut self.histories).remove(key);
+            self.unsaved.insert(key.clone());
+        }
+    }
+
+    /// Keeps a new observation; true when it says something else than the one before.
+    pub fn observe(
+        &mut self,
+        runtime: &Name,
+        seen: Observed<RuntimeView>,
+        link: Link,
+        failures: u32,
+        now: Timestamp,
+    ) -> bool {
+        let before = self.runtimes.get(runtime);
+        let said = |observed: &Observed<RuntimeView>| observed.fresh(now).cloned();
+        let changed = before.is_none_or(|before| said(&before.view) != said(&seen) || before.link != link);
+        let last_seen = seen.at().or_else(|| before.and_then(|before| before.last_seen));
+        Arc::make_mut(&mut self.views).insert(runtime.clone(), seen.clone());
+        self.runtimes
+            .insert(runtime.clone(), RuntimePicture { view: seen, link, last_seen, failures, breaker_until: None });
+        changed
+    }
+
+    /// Forgets a runtime that is no longer declared.
+    pub fn forget_runtime(&mut self, runtime: &Name) {
+        self.runtimes.remove(runtime);
+        Arc::make_mut(&mut self.views).remove(runtime);
+    }
+
+    /// The last observation of a runtime.
+    pub fn view(&self, runtime: &Name) -> Option<&Observed<RuntimeView>> {
+        self.views.get(runtime)
+    }
+
+    /// The objects whose answer depends on a runtime: itself, the models it serves, the loadouts of its host, and
+    /// removed objects that hold something on it.
+    pub fn dependents(&self, runtime: &Name) -> Vec<ObjectKey> {
+        let host = self.world.runtime(runtime).map(|spec| &spec.host);
+        let models = self.world.models().filter(|(_, model)| model.served_by.iter().any(|by| by.runtime == *runtime));
+        let loadouts = self.world.loadouts().filter(|(_, loadout)| Some(&loadout.host) == host);
+        let holds = |key: &&ObjectKey| {
+            self.inventory.get(*key).is_some_and(|holdings| {
+                holdings.iter().any(|h| matches!(&h.target, Target::Model { runtime: at, .. } if at == runtime))
+            })
+        };
+        [ObjectKey::new(Kind::Runtime, runtime.clone())]
+            .into_iter()
+            .chain(models.map(|(object, _)| object.document.key.clone()))
+            .chain(loadouts.map(|(object, _)| object.document.key.clone()))
+            .chain(self.removed.keys().filter(holds).cloned())
+            .collect()
+    }
+
+    /// Adds what an object holds; false when it holds it already.
+    pub fn hold(&mut self, key: &ObjectKey, target: Target, now: Timestamp) -> bool {
+        let holdings = Arc::make_mut(&mut self.inventory).entry(key.clone()).or_default();
+        if holdings.iter().any(|holding| holding.target == target) {
+            return false;
+        }
+        holdings.push(Holding { target, since: now, deleting_since: None, deadline: None });
+        true
+    }
+
+    /// Removes what an object held. A removed object that holds nothing any more is forgotten for good.
+    pub fn release(&mut self, key: &ObjectKey, target: &Target) {
+        let inventory = Arc::make_mut(&mut self.inventory);
+        if let Some(holdings) = inventory.get_mut(key) {
+            holdings.retain(|holding| holding.target != *target);
+            if holdings.is_empty() {
+                inventory.remove(key);
+            }
+        }
+        if !self.inventory.contains_key(key) && self.removed.contains_key(key) {
+            Arc::make_mut(&mut self.removed).remove(key);
+            if !self.world.objects.contains_key(key) {
+                self.forget(key);
+            }
+        }
+    }
+
+    /// Marks what a removed object holds as being deleted: the first phase.
+    pub fn begin_deletion(&mut self, object: &Arc<Object>, now: Timestamp, deadline: Timestamp) {
+        let key = &object.document.key;
+        if let Some(holdings) = Arc::make_mut(&mut self.inventory).get_mut(key) {
+            for holding in holdings {
+                holding.deleting_since.get_or_insert(now);
+                holding.deadline.get_or_insert(deadline);
+            }
+            Arc::make_mut(&mut self.removed).insert(key.clone(), Arc::clone(object));
+        }
+    }
+
+    /// Applies bookkeeping that the store has taken.
+    pub fn book(&mut self, key: &ObjectKey, entry: &Bookkeeping, now: Timestamp) {
+        match entry {
+            Bookkeeping::Adopt(target) => {
+                self.hold(key, target.clone(), now);
+            }
+            Bookkeeping::Release(target) => self.release(key, target),
+        }
+    }
+
+    /// Notes how a load went, for the next plan's expectation.
+    pub fn note_load_times(&mut self, runtime: &Name, served_as: &str, mut durations_ms: Vec<u64>) {
+        if durations_ms.is_empty() {
+            return;
+        }
+        durations_ms.sort_unstable();
+        let times = LoadTimes {
+            median_ms: durations_ms[durations_ms.len() / 2],
+            samples: u32::try_from(durations_ms.len()).unwrap_or(u32::MAX),
+        };
+        Arc::make_mut(&mut self.load_times).insert((runtime.clone(), served_as.to_owned()), times);
+    }
+
+    /// The picture of this moment.
+    pub fn picture(&self, now: Timestamp) -> Picture {
+        Picture {
+            made_at: Some(now),
+            started_at: self.started_at,
+            world: Arc::clone(&self.world),
+            source: self.source.clone(),
+            runtimes: self.runtimes.clone(),
+            views: Arc::clone(&self.views),
+            histories: Arc::clone(&self.histories),
+            inventory: Arc::clone(&self.inventory),
+            removed: Arc::clone(&self.removed),
+            tasks: Arc::clone(&self.tasks),
+            load_times: Arc::clone(&self.load_times),
+            store_problem: self.store_problem.clone(),
+        }
+    }
+}
+
+/// For how long an observation counts as fresh: three looks, and never less than three seconds.
+#[must_use]
+pub fn fresh_for(observe_every: Duration) -> Duration {
+    (observe_every * 3).max(Duration::from_secs(3))
+}

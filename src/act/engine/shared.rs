@@ -1,0 +1,184 @@
+//! What the parts of the engine share: the ports they act through and the one memory they agree on.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tokio::sync::{Notify, watch};
+use tokio_util::sync::CancellationToken;
+
+use crate::act::controller::{self, Lane};
+use crate::act::runtime::Adapter;
+use crate::act::source::Source;
+use crate::core::{Clock, Name, ObjectKey, Timestamp};
+use crate::decide::reconcile::TaskFact;
+use crate::remember::store::Store;
+use crate::remember::store::row::TaskRow;
+use crate::remember::vault::Vault;
+
+use super::memory::Memory;
+use super::picture::Picture;
+use super::queue::Queue;
+
+/// What a reconciliation can wait for.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Edge {
+    /// Something new was seen of a runtime.
+    Runtime(Name),
+}
+
+/// A runtime that is being observed.
+#[derive(Clone)]
+pub struct Slot {
+    pub adapter: Arc<dyn Adapter>,
+    /// Look now.
+    pub look: Arc<Notify>,
+    /// Ends the observer.
+    pub stop: CancellationToken,
+    /// The generation of the Runtime it was made from.
+    pub generation: u64,
+}
+
+/// What the parts of the engine share.
+pub struct Shared {
+    pub clock: Arc<dyn Clock>,
+    pub store: Store,
+    pub vault: Vault,
+    pub source: Arc<Mutex<Source>>,
+    pub controller: controller::Handle<ObjectKey, Edge>,
+    /// Folders below which submitted tasks may name files.
+    pub inputs_dirs: Vec<PathBuf>,
+    pub places: crate::act::runtime::Places,
+    /// Ends everything.
+    pub shutdown: CancellationToken,
+    memory: Mutex<Memory>,
+    slots: Mutex<BTreeMap<Name, Slot>>,
+    /// Something changed that surfaces show.
+    dirty: Notify,
+    /// Something changed that may let a task start.
+    pub queue: Notify,
+    pub tasks: Queue,
+    /// Makes ids of submitted tasks differ that come within one tick of the clock.
+    nonce: AtomicU64,
+    pictures: watch::Sender<Arc<Picture>>,
+}
+
+/// The parts that [`Shared`] is made from.
+pub struct Parts {
+    pub clock: Arc<dyn Clock>,
+    pub store: Store,
+    pub vault: Vault,
+    pub source: Source,
+    pub controller: controller::Handle<ObjectKey, Edge>,
+    pub inputs_dirs: Vec<PathBuf>,
+    pub places: crate::act::runtime::Places,
+    pub shutdown: CancellationToken,
+    pub memory: Memory,
+    pub tasks: Queue,
+}
+
+impl Shared {
+    #[must_use]
+    pub fn new(parts: Parts) -> Arc<Self> {
+        let now = parts.clock.now();
+        let (pictures, _) = watch::channel(Arc::new(parts.memory.picture(now)));
+        Arc::new(Self {
+            clock: parts.clock,
+            store: parts.store,
+            vault: parts.vault,
+            source: Arc::new(Mutex::new(parts.source)),
+            controller: parts.controller,
+            inputs_dirs: parts.inputs_dirs,
+            places: parts.places,
+            shutdown: parts.shutdown,
+            memory: Mutex::new(parts.memory),
+            slots: Mutex::default(),
+            dirty: Notify::new(),
+            queue: Notify::new(),
+            tasks: parts.tasks,
+            nonce: AtomicU64::new(0),
+            pictures,
+        })
+    }
+
+    #[must_use]
+    pub fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
+    /// The memory. Held for the length of a computation, never across an await.
+    pub fn memory(&self) -> MutexGuard<'_, Memory> {
+        // A panic while it was held left plain data behind, no broken invariant: going on is better than stopping all.
+        self.memory.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub fn slots(&self) -> MutexGuard<'_, BTreeMap<Name, Slot>> {
+        self.slots.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A number that no other call gets.
+    #[must_use]
+    pub fn next_nonce(&self) -> u64 {
+        self.nonce.fetch_add(1, Ordering::Relaxed)
+    }
+
+    /// Keeps what the planner should know of a task that a committed Task became.
+    pub fn note_task(&self, row: &TaskRow, fact: TaskFact) {
+        let Some(key) = &row.object else { return };
+        let now = self.now();
+        let mut memory = self.memory();
+        Arc::make_mut(&mut memory.tasks).insert(row.id.clone(), fact);
+        memory.note_all([key.clone()], now);
+        drop(memory);
+        self.controller.trigger(key, Lane::Drift, "its task changed");
+    }
+
+    /// The slot of a runtime, if it is declared and driven.
+    #[must_use]
+    pub fn slot(&self, runtime: &Name) -> Option<Slot> {
+        self.slots().get(runtime).cloned()
+    }
+
+    /// Surfaces should see a new picture soon.
+    pub fn touch(&self) {
+        self.dirty.notify_one();
+    }
+
+    /// Pictures as they are made.
+    #[must_use]
+    pub fn pictures(&self) -> watch::Receiver<Arc<Picture>> {
+        self.pictures.subscribe()
+    }
+
+    /// Waits until something changed that surfaces show.
+    pub async fn dirtied(&self) {
+        self.dirty.notified().await;
+    }
+
+    /// Makes and publishes the picture of this moment.
+    pub fn publish(&self) {
+        let picture = Arc::new(self.memory().picture(self.now()));
+        self.pictures.send_replace(picture);
+    }
+
+    /// The revision in force, as it stands in audit and journal.
+    #[must_use]
+    pub fn revision_text(&self) -> Option<String> {
+        self.memory().world.revision.as_ref().map(ToString::to_string)
+    }
+
+    /// Notes that the store could, or could not, be written.
+    pub fn note_store<T>(&self, result: &Result<T, crate::remember::store::Error>) {
+        let problem = result.as_ref().err().map(ToString::to_string);
+        let mut memory = self.memory();
+        if memory.store_problem != problem {
+            if let Some(problem) = &problem {
+                tracing::error!(%problem, "the store cannot be written");
+            }
+            memory.store_problem = problem;
+            drop(memory);
+            self.touch();
+        }
+    }
+}

@@ -1,0 +1,170 @@
+//! Starting the engine and ending it: opens nothing twice, loses nothing on the way down.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+use crate::act::controller::{self, Controller, Lane};
+use crate::act::runtime::Places;
+use crate::act::source::{self, Source, Watcher};
+use crate::core::{Clock, Kind};
+use crate::remember::store::{self, Store};
+use crate::remember::vault::{self, Vault};
+
+use super::handle::Handle;
+use super::recover::{Recovered, recover};
+use super::shared::{Parts, Shared};
+use super::{carry_out, observe, publish, queue, source_loop};
+
+/// Requests for a look that may wait; a person who asks twice at once gets two answers from few looks.
+const REQUESTS_MAX: usize = 64;
+
+/// One reconciliation may take this long. Calls to runtimes have limits of their own, set in manifests; this is the net
+/// below them.
+const RUN_DEADLINE: Duration = Duration::from_secs(4 * 3_600);
+
+/// What the engine is told.
+pub struct Options {
+    pub state_dir: PathBuf,
+    pub source: source::Options,
+    /// How often the repository is looked at when nothing else asks for it.
+    pub interval: Duration,
+    pub credentials_dir: Option<PathBuf>,
+    pub inputs_dirs: Vec<PathBuf>,
+    pub clock: Arc<dyn Clock>,
+}
+
+/// Why the engine could not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    #[error(transparent)]
+    Store(#[from] store::Error),
+    #[error(transparent)]
+    Vault(#[from] vault::Error),
+    #[error(transparent)]
+    Source(#[from] source::Error),
+}
+
+impl StartError {
+    /// What to do next.
+    #[must_use]
+    pub fn help(&self) -> Option<String> {
+        match self {
+            Self::Source(error) => error.help(),
+            // Their messages say it themselves.
+            Self::Store(_) | Self::Vault(_) => None,
+        }
+    }
+}
+
+/// A running engine.
+pub struct Engine {
+    handle: Handle,
+    shared: Arc<Shared>,
+    parts: JoinSet<()>,
+    /// Ends observers, queue and source; the controller ends by itself when they did.
+    shutdown: CancellationToken,
+}
+
+impl Engine {
+    /// Opens the state directory, takes up what was in force, and starts every part.
+    ///
+    /// # Errors
+    /// When the store, the vault or the repository cannot be opened at all.
+    pub async fn start(options: Options) -> Result<Self, StartError> {
+        let Options { state_dir, source, interval, credentials_dir, inputs_dirs, clock } = options;
+        let store = Store::open(&state_dir, Arc::clone(&clock))?;
+        let vault = Vault::open(&state_dir.join("vault"))?;
+        let Recovered { memory, queue, unreadable, interrupted } = recover(&store, &clock).await?;
+        if !unreadable.is_empty() {
+            tracing::warn!(objects = ?unreadable, "stored objects could not be read and are taken from Git again");
+        }
+        if interrupted > 0 {
+            tracing::info!(tasks = interrupted, "tasks that were running are tried again");
+        }
+        let source = Source::open(source)?;
+        let (repo, branch) = source.describe();
+        let watcher = Watcher::new(source.places(), interval);
+        let mut memory = memory;
+        memory.source.repo = repo;
+        memory.source.branch = branch;
+        let shutdown = CancellationToken::new();
+        let controller =
+            Controller::new(controller::Options { run_deadline: RUN_DEADLINE, ..controller::Options::default() });
+        let shared = Shared::new(Parts {
+            clock,
+            store,
+            vault,
+            source,
+            controller: controller.handle(),
+            inputs_dirs,
+            places: Places {
+                credentials_dir: credentials_dir.unwrap_or_else(|| state_dir.join("credentials")),
+                state_dir,
+            },
+            shutdown: shutdown.clone(),
+            memory,
+            tasks: queue,
+        });
+        let (requests, inbox) = mpsc::channel(REQUESTS_MAX);
+        let mut parts = JoinSet::new();
+        parts.spawn(publish::run(Arc::clone(&shared)));
+        parts.spawn(queue::run(Arc::clone(&shared)));
+        let reconciling = Arc::clone(&shared);
+        let stop = shutdown.clone();
+        parts.spawn(async move {
+            let left = controller
+                .run(move |run, stop| Box::pin(carry_out::reconcile(Arc::clone(&reconciling), run, stop)), stop)
+                .await;
+            tracing::debug!(owed = left.owed.len(), dropped = left.dropped.len(), "reconciling ended");
+        });
+        let engine = Self { handle: Handle::new(Arc::clone(&shared), requests), shared, parts, shutdown };
+        engine.resume();
+        let mut engine = engine;
+        let shared = Arc::clone(&engine.shared);
+        engine.parts.spawn(async move {
+            // What was in force is in force again before the repository is asked, so a slow remote delays nothing.
+            source_loop::look(&shared, false).await;
+            source_loop::run(shared, watcher, inbox).await;
+        });
+        Ok(engine)
+    }
+
+    /// Takes up what was in force before the start.
+    fn resume(&self) {
+        let now = self.shared.now();
+        observe::align(&self.shared);
+        let (objects, removed) = {
+            let mut memory = self.shared.memory();
+            let keys: Vec<_> = memory.world.objects.keys().cloned().collect();
+            memory.note_all(keys.iter().cloned(), now);
+            let removed: Vec<_> = memory.removed.keys().cloned().collect();
+            (keys, removed)
+        };
+        let actionable = objects.into_iter().filter(|key| matches!(key.kind, Kind::Loadout | Kind::Task));
+        for key in actionable.chain(removed) {
+            self.shared.controller.trigger(&key, Lane::Resync, "Arcology was started");
+        }
+        self.shared.queue.notify_one();
+        self.shared.touch();
+    }
+
+    /// How others speak with the engine.
+    #[must_use]
+    pub fn handle(&self) -> Handle {
+        self.handle.clone()
+    }
+
+    /// Starts nothing new, lets running work finish within the controller's grace time, and closes the store.
+    pub async fn stop(mut self) {
+        self.shutdown.cancel();
+        while self.parts.join_next().await.is_some() {}
+        queue::settle(&self.shared).await;
+        self.shared.publish();
+        self.shared.store.close().await;
+    }
+}

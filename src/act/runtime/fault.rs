@@ -1,0 +1,153 @@
+//! From what goes wrong on the wire to the closed set of faults, with the server's own words kept.
+//!
+//! Servers that speak OpenAI's protocol write errors in several shapes; all of them are read here. What a status means is
+//! the same for all; only whose error it is (the proxy's or the model server's behind it) is told by the caller's words.
+
+use serde_json::Value;
+
+use crate::act::http::{self, Answer};
+
+use super::adapter::{Fault, RuntimeError};
+use super::sse;
+
+/// Signs of memory that ran out, in the words of CUDA, HIP, Metal, llama.cpp, PyTorch and the kernel, in lower case.
+const OUT_OF_MEMORY: &[&str] = &[
+    "out of memory",
+    "outofmemory",
+    "cudamalloc failed",
+    "failed to allocate",
+    "unable to allocate",
+    "cannot allocate memory",
+    "insufficient memory",
+    "not enough memory",
+];
+
+impl From<http::Error> for RuntimeError {
+    fn from(error: http::Error) -> Self {
+        let fault = match &error {
+            http::Error::Connect { .. } | http::Error::Broken { .. } => Fault::Unreachable,
+            http::Error::Timeout { .. } => Fault::Timeout,
+            http::Error::Token { .. } => Fault::Refused,
+            http::Error::Address { .. } => Fault::BadInput,
+            http::Error::Redirect { .. }
+            | http::Error::TooLarge { .. }
+            | http::Error::NotUtf8 { .. }
+            | http::Error::NotJson { .. } => Fault::RuntimeError,
+        };
+        Self::new(fault, error.to_string())
+    }
+}
+
+impl From<sse::Error> for RuntimeError {
+    fn from(error: sse::Error) -> Self {
+        Self::new(Fault::RuntimeError, error.to_string())
+    }
+}
+
+/// The failure that `answer` tells of, whose status is not a success; `asked` says what was asked, as in "cannot load x".
+#[must_use]
+pub fn of_answer(answer: &Answer, asked: &str) -> RuntimeError {
+    let text = answer.without_secret(&String::from_utf8_lossy(&answer.body));
+    let words = words_in(&text);
+    let mut error = RuntimeError::new(of_status(answer.status, &words), format!("{asked}: HTTP {}", answer.status));
+    if answer.status == 429 || answer.status == 503 {
+        error.retry_after = answer.retry_after;
+    }
+    error.saying(&words)
+}
+
+/// The failure that a JSON value within a stream tells of, when it is one.
+#[must_use]
+pub fn in_stream(value: &Value, asked: &str) -> Option<RuntimeError> {
+    let error = value.get("error").filter(|error| !error.is_null())?;
+    let words = message_in(value).unwrap_or_else(|| error.to_string());
+    let status = error.get("code").and_then(Value::as_u64).and_then(|code| u16::try_from(code).ok()).unwrap_or(500);
+    Some(RuntimeError::new(of_status(status, &words), format!("{asked}: it failed while it answered")).saying(&words))
+}
+
+/// What a status means, given the words that came with it.
+fn of_status(status: u16, words: &str) -> Fault {
+    let words = words.to_lowercase();
+    match status {
+        401 | 403 | 407 => Fault::Refused,
+        404 | 410 => Fault::NotFound,
+        408 | 504 => Fault::Timeout,
+        429 => Fault::Busy,
+        _ if status >= 500 && OUT_OF_MEMORY.iter().any(|sign| words.contains(sign)) => Fault::OutOfMemory,
+        _ if status >= 500 && words.contains("timed out") => Fault::Timeout,
+        503 => Fault::Busy,
+        400 | 405..=499 => Fault::BadInput,
+        _ => Fault::RuntimeError,
+    }
+}
+
+/// The message in an error body: JSON of any shape in use, or the body itself.
+fn words_in(body: &str) -> String {
+    let parsed: Option<Value> = serde_json::from_str(body).ok();
+    parsed.as_ref().and_then(message_in).unwrap_or_else(|| body.trim().to_owned())
+}
+
+/// `{"error":{"message":…}}`, `{"error":"…"}`, `{"message":…}`, `{"detail":…}`.
+fn message_in(value: &Value) -> Option<String> {
+    let error = value.get("error");
+    let places = [error.and_then(|error| error.get("message")), error, value.get("message"), value.get("detail")];
+    places.into_iter().flatten().find_map(Value::as_str).map(str::to_owned)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn every_error_shape_gives_its_message() {
+        for (body, expected) in [
+            (
+                r#"{"src":"llama-swap","error":{"message":"no router","type":"x","param":null,"code":"not_found"}}"#,
+                "no router",
+            ),
+            (r#"{"src":"llama-swap","error":"no router"}"#, "no router"),
+            (r#"{"error":"Too many requests"}"#, "Too many requests"),
+            (r#"{"message":"Loading model"}"#, "Loading model"),
+            (r#"{"detail":"Not Found"}"#, "Not Found"),
+            (r#"{"unknown":1}"#, r#"{"unknown":1}"#),
+            ("<html>502</html>\n", "<html>502</html>"),
+        ] {
+            assert_eq!(words_in(body), expected, "{body}");
+        }
+    }
+
+    #[test]
+    fn statuses_and_words_become_faults() {
+        for (status, words, expected) in [
+            (400, "", Fault::BadInput),
+            (401, "", Fault::Refused),
+            (404, "model not found", Fault::NotFound),
+            (409, "matches upstream.ignorePaths", Fault::BadInput),
+            (413, "", Fault::BadInput),
+            (429, "Too many requests", Fault::Busy),
+            (500, "unspecific error: upstream command exited prematurely", Fault::RuntimeError),
+            (500, "health check timed out after 15s", Fault::Timeout),
+            (500, "CUDA error: out of memory", Fault::OutOfMemory),
+            (503, "ggml_backend: failed to allocate buffer", Fault::OutOfMemory),
+            (502, "bad gateway", Fault::RuntimeError),
+            (503, "Loading model", Fault::Busy),
+            (504, "", Fault::Timeout),
+            (418, "", Fault::BadInput),
+            (204, "", Fault::RuntimeError),
+        ] {
+            assert_eq!(of_status(status, words), expected, "{status} {words}");
+        }
+    }
+
+    #[test]
+    fn an_error_within_a_stream_is_an_error_and_a_null_one_is_not() {
+        let busy = json!({"error": {"code": 429, "message": "slow down", "type": "x"}});
+        assert_eq!(in_stream(&busy, "cannot run").unwrap().fault, Fault::Busy);
+        let text = json!({"src": "llama-swap", "error": "model unloaded"});
+        let error = in_stream(&text, "cannot run").unwrap();
+        assert_eq!((error.fault, error.words.as_deref()), (Fault::RuntimeError, Some("model unloaded")));
+        assert_eq!(in_stream(&json!({"error": null, "choices": []}), "x"), None);
+    }
+}

@@ -1,0 +1,211 @@
+//! The adapter: its settings, one look, and who does what.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use futures::FutureExt as _;
+use futures::future::BoxFuture;
+use futures::stream::BoxStream;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+use tokio::sync::Semaphore;
+
+use crate::act::http::{Answer, Client, Options, Request};
+use crate::act::runtime::adapter::{
+    Abilities, Adapter, Fault, Invocation, Outcome, Progress, RuntimeError, RuntimeEvent,
+};
+use crate::act::runtime::connect::Places;
+use crate::act::runtime::fault;
+use crate::act::runtime::prompts::Prompts;
+use crate::core::Name;
+use crate::decide::view::{ModelState, RuntimeView};
+use crate::declare::manifest::kind::runtime::{AdapterKind, RuntimeSpec, TimeoutsSpec};
+
+use super::paths::Look;
+use super::seen::{Heard, Seen, seen};
+use super::wire::Version;
+use super::{chat, embed, events, load};
+
+/// What this adapter can have done by a llama-swap.
+pub const CAPABILITIES: &[&str] = &["text.embed", "text.generate", "text.summarize"];
+/// The largest answer that is read whole: lists of models, vectors.
+const BODY_BYTES_MAX: usize = 16 * 1024 * 1024;
+/// Tasks that are sent together. llama-swap itself refuses the eleventh for one model.
+const AT_ONCE: usize = 8;
+
+/// A llama-swap.
+#[derive(Debug)]
+pub struct LlamaSwap {
+    pub(super) client: Client,
+    pub(super) timeouts: TimeoutsSpec,
+    pub(super) prompts: Prompts,
+    /// Where a model's own server is asked in order to load it.
+    pub(super) check_path: CheckPath,
+    pub(super) heard: Arc<Mutex<Heard>>,
+    slots: Semaphore,
+}
+
+/// `options.checkPath`: one path, or one for each model.
+#[derive(Debug)]
+pub(super) struct CheckPath(Value);
+
+impl CheckPath {
+    const DEFAULT: &'static str = "health";
+
+    fn new(option: Option<&Value>) -> Result<Self, RuntimeError> {
+        let value = option.cloned().unwrap_or(Value::Null);
+        let is_right = match &value {
+            Value::Null | Value::String(_) => true,
+            Value::Object(by_model) => by_model.values().all(Value::is_string),
+            Value::Bool(_) | Value::Number(_) | Value::Array(_) => false,
+        };
+        let wrong = "`options.checkPath` is a path such as `/health`, or maps models to paths";
+        if is_right { Ok(Self(value)) } else { Err(RuntimeError::new(Fault::BadInput, wrong)) }
+    }
+
+    /// The path for `model`.
+    pub(super) fn of(&self, model: &str) -> &str {
+        self.0.as_str().or_else(|| self.0.get(model)?.as_str()).unwrap_or(Self::DEFAULT)
+    }
+}
+
+impl LlamaSwap {
+    /// The llama-swap that `spec` declares as the runtime `name`.
+    ///
+    /// # Errors
+    /// Bad input when the endpoint or the options cannot be used.
+    pub fn new(name: &Name, spec: &RuntimeSpec, places: &Places) -> Result<Self, RuntimeError> {
+        let endpoint = spec.endpoint.as_deref().ok_or_else(|| {
+            RuntimeError::new(
+                Fault::BadInput,
+                format!("runtime `{name}` needs an endpoint, such as http://127.0.0.1:8080"),
+            )
+        })?;
+        if let Some(stranger) = spec.options.keys().find(|key| !matches!(key.as_str(), "checkPath" | "prompts")) {
+            let message = format!("llama-swap has no option `{stranger}`; it has `checkPath` and `prompts`");
+            return Err(RuntimeError::new(Fault::BadInput, message));
+        }
+        let options = Options {
+            connect: spec.timeouts.connect.get(),
+            total: spec.timeouts.connect.get(),
+            body_bytes_max: BODY_BYTES_MAX,
+            token_file: spec.auth.as_ref().map(|auth| places.credentials_dir.join(auth.token_from.file.as_str())),
+        };
+        Ok(Self {
+            client: Client::new(endpoint, options)?,
+            timeouts: spec.timeouts.clone(),
+            prompts: Prompts::new(&spec.options)?,
+            check_path: CheckPath::new(spec.options.get("checkPath"))?,
+            heard: Arc::default(),
+            slots: Semaphore::new(AT_ONCE),
+        })
+    }
+
+    /// Looks, with the time limit of looks. There is no other way in here to ask without changing anything.
+    pub(super) async fn look(&self, look: Look) -> Result<Answer, RuntimeError> {
+        let answer = self.client.send(Request::get(look.path())).await?;
+        if answer.status == 200 {
+            Ok(answer)
+        } else {
+            Err(fault::of_answer(&answer, &format!("cannot read {}", look.path())))
+        }
+    }
+
+    pub(super) async fn look_at<T: DeserializeOwned>(&self, look: Look) -> Result<T, RuntimeError> {
+        Ok(self.look(look).await?.json()?)
+    }
+
+    /// One consistent answer. What is loaded is asked last, so that it is the newest part.
+    pub(super) async fn see(&self) -> Result<Seen, RuntimeError> {
+        let (list, version, health) =
+            tokio::join!(self.look_at(Look::Models), self.look_at::<Version>(Look::Version), self.look(Look::Health));
+        let list = list?;
+        let running = self.look_at(Look::Running).await?;
+        let heard = self.heard.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let mut seen = seen(&list, &running, &heard);
+        // Old versions do not tell theirs.
+        seen.view.version = version.ok().map(|told| crate::core::text::shorten(&told.version, 60));
+        seen.view.degraded = health.err().map(|e| format!("it answers, but its health check does not: {e}"));
+        Ok(seen)
+    }
+
+    async fn carry_out(&self, invocation: Invocation, progress: Progress) -> Result<Outcome, RuntimeError> {
+        let _slot = self.slots.acquire().await.map_err(|_| RuntimeError::new(Fault::Unreachable, "shutting down"))?;
+        let model = match &invocation.model {
+            Some(model) => model.clone(),
+            None => self.any_loaded().await?,
+        };
+        match invocation.capability.as_str() {
+            "text.generate" | "text.summarize" => chat::run(self, model, invocation, progress).await,
+            "text.embed" => embed::run(self, model, invocation).await,
+            other => {
+                let all = CAPABILITIES.join(", ");
+                Err(RuntimeError::new(
+                    Fault::BadInput,
+                    format!("llama-swap is not driven for `{other}`, but for {all}"),
+                ))
+            }
+        }
+    }
+
+    /// A loaded model for a task that names none: asking for another would unload it.
+    async fn any_loaded(&self) -> Result<String, RuntimeError> {
+        let seen = self.see().await?;
+        let loaded = seen.view.models.into_iter().find(|model| model.state == ModelState::Loaded);
+        loaded.map(|model| model.name).ok_or_else(|| {
+            RuntimeError::new(Fault::BadInput, "the task names no model, and llama-swap has none loaded; name one")
+        })
+    }
+}
+
+/// `work`, which must end within `limit`.
+pub(super) async fn within<T>(
+    limit: Duration,
+    asked: &str,
+    work: impl Future<Output = Result<T, RuntimeError>>,
+) -> Result<T, RuntimeError> {
+    tokio::time::timeout(limit, work).await.unwrap_or_else(|_| {
+        let message = format!("{asked}: not done within {}", crate::core::text::age(millis(limit)));
+        Err(RuntimeError::new(Fault::Timeout, message))
+    })
+}
+
+fn millis(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
+}
+
+impl Adapter for LlamaSwap {
+    fn kind(&self) -> AdapterKind {
+        AdapterKind::LlamaSwap
+    }
+
+    fn abilities(&self) -> Abilities {
+        Abilities { loads: true, events: true, cancels: true }
+    }
+
+    fn observe(&self) -> BoxFuture<'_, Result<RuntimeView, RuntimeError>> {
+        async { Ok(self.see().await?.view) }.boxed()
+    }
+
+    fn events(&self) -> BoxFuture<'_, Result<BoxStream<'static, Result<RuntimeEvent, RuntimeError>>, RuntimeError>> {
+        events::open(self).boxed()
+    }
+
+    fn load<'a>(&'a self, model: &'a str) -> BoxFuture<'a, Result<(), RuntimeError>> {
+        let asked = format!("cannot load `{model}`");
+        let limit = self.timeouts.load.get();
+        async move { within(limit, &asked, load::load(self, model)).await }.boxed()
+    }
+
+    fn unload<'a>(&'a self, model: &'a str) -> BoxFuture<'a, Result<(), RuntimeError>> {
+        let asked = format!("cannot unload `{model}`");
+        let limit = self.timeouts.load.get();
+        async move { within(limit, &asked, load::unload(self, model)).await }.boxed()
+    }
+
+    fn run<'a>(&'a self, invocation: Invocation, progress: Progress) -> BoxFuture<'a, Result<Outcome, RuntimeError>> {
+        let asked = format!("cannot do `{}`", invocation.capability);
+        let limit = self.timeouts.run.get();
+        async move { within(limit, &asked, self.carry_out(invocation, progress)).await }.boxed()
+    }
+}

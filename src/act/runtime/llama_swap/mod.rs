@@ -1,0 +1,17 @@
+//! llama-swap: a proxy that starts and stops model servers so that they share a GPU.
+//!
+//! Looking uses five paths that are known to change nothing; loading and unloading are confirmed by looking; work goes
+//! through the OpenAI routes. What bites is written in `docs/adapters/llama-swap.md`.
+
+mod adapter;
+mod chat;
+mod embed;
+mod events;
+mod load;
+mod paths;
+mod reply;
+mod seen;
+mod wire;
+
+pub use adapter::{CAPABILITIES, LlamaSwap};
+pub use paths::Look;

@@ -1,0 +1,175 @@
+//! `arcology up`: starts the engine, the page and the control socket, and ends them in order.
+//!
+//! 1. Say where everything is. 2. Start the engine from the store; what was in force is in force again. 3. Serve.
+//! 4. On a signal, or with `--once` when everything is settled: stop accepting, let running work end, close the store.
+//!
+//! Stands above the wings, because it is where they meet.
+
+use std::io::{IsTerminal, Write};
+use std::path::Path;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::signal::unix::{SignalKind, signal};
+use tokio_util::sync::CancellationToken;
+
+use crate::act::clock::SystemClock;
+use crate::act::engine::{Engine, Handle, Options};
+use crate::act::source;
+use crate::decide::reconcile::{ObjectStatus, Sync};
+use crate::tell::cli::verb::up::{LogFormat, UpArgs};
+use crate::tell::control::{self, ControlState};
+use crate::tell::web::{self, WebState};
+
+/// How long `--once` waits for everything to settle.
+const ONCE_MAX: Duration = Duration::from_secs(3_600);
+
+/// Runs the daemon until it is told to stop; 0 when it ended well, 1 when it could not start or `--once` did not settle
+/// in sync.
+#[must_use]
+pub fn run(args: UpArgs) -> ExitCode {
+    start_log(args.log, args.verbose);
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => return fail(&format!("cannot start threads: {error}"), None),
+    };
+    let code = runtime.block_on(up(args));
+    // Blocking work that is still under way, such as a fetch, must not keep the process.
+    runtime.shutdown_timeout(Duration::from_secs(2));
+    code
+}
+
+fn start_log(format: LogFormat, verbose: u8) {
+    let level = match verbose {
+        0 => "warn,arcology=info",
+        1 => "info,arcology=debug",
+        _ => "debug,arcology=trace",
+    };
+    let builder = tracing_subscriber::fmt()
+        .with_env_filter(tracing_subscriber::EnvFilter::new(level))
+        .with_writer(std::io::stderr)
+        .with_target(false)
+        .with_ansi(std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty()));
+    // A second subscriber in one process (tests) is refused; the first one goes on.
+    let _ = match format {
+        LogFormat::Text => builder.compact().with_timer(Clock).try_init(),
+        LogFormat::Json => builder.json().try_init(),
+    };
+}
+
+/// The time of day in the log of a terminal; the date is in the JSON log.
+struct Clock;
+
+impl tracing_subscriber::fmt::time::FormatTime for Clock {
+    fn format_time(&self, w: &mut tracing_subscriber::fmt::format::Writer<'_>) -> std::fmt::Result {
+        write!(w, "{}", jiff::Zoned::now().strftime("%H:%M:%S"))
+    }
+}
+
+/// Says why it cannot go on, and what to do next.
+fn fail(message: &str, help: Option<&str>) -> ExitCode {
+    let mut err = std::io::stderr().lock();
+    let _ = writeln!(err, "error: {message}");
+    if let Some(help) = help {
+        let _ = writeln!(err, "hint: {help}");
+    }
+    ExitCode::FAILURE
+}
+
+async fn up(args: UpArgs) -> ExitCode {
+    let listener = match web::bind(&args.listen.to_string()).await {
+        Ok(listener) => listener,
+        Err(error) => return fail(&error.to_string(), error.help()),
+    };
+    let address = listener.local_addr().unwrap_or(args.listen);
+    let source = source::Options {
+        branch: args.branch.clone(),
+        allowed_signers: args.verify.clone(),
+        worktree: args.worktree,
+        credentials_dir: args.credentials.clone(),
+        ..source::Options::new(args.repo.clone(), args.state.clone())
+    };
+    let options = Options {
+        state_dir: args.state.clone(),
+        source,
+        interval: args.interval,
+        credentials_dir: args.credentials.clone(),
+        inputs_dirs: args.inputs.clone(),
+        clock: Arc::new(SystemClock),
+    };
+    let engine = match Engine::start(options).await {
+        Ok(engine) => engine,
+        Err(error) => return fail(&error.to_string(), error.help().as_deref()),
+    };
+    let handle = engine.handle();
+    let web_state = WebState::new(handle.pictures(), handle.store(), handle.vault(), Arc::new(SystemClock));
+    let socket = match control::bind(&args.control).await {
+        Ok(socket) => socket,
+        Err(error) => {
+            engine.stop().await;
+            return fail(&error.to_string(), None);
+        }
+    };
+    greet(&handle, address, &args.control);
+    let serving = CancellationToken::new();
+    let state = ControlState { engine: handle.clone(), web: web_state.clone() };
+    let servers = [
+        tokio::spawn(web::serve(listener, web_state, serving.clone())),
+        tokio::spawn(control::serve(socket, args.control.clone(), state, serving.clone())),
+    ];
+    let code = if args.once { settle(&handle).await } else { wait_for_signal().await };
+    serving.cancel();
+    for server in servers {
+        // Long answers, such as an open event stream, do not hold up the end.
+        let _ = tokio::time::timeout(Duration::from_secs(1), server).await;
+    }
+    engine.stop().await;
+    tracing::info!("stopped; what was applied stays in force and is taken up at the next start");
+    code
+}
+
+fn greet(handle: &Handle, address: std::net::SocketAddr, control: &Path) {
+    let source = handle.pictures().borrow().source.clone();
+    let branch = if source.branch.is_empty() { "no branch yet" } else { &source.branch };
+    tracing::info!("watching {} ({branch})", source.repo);
+    tracing::info!("page at http://{address}, control socket {}", control.display());
+}
+
+async fn wait_for_signal() -> ExitCode {
+    let (Ok(mut interrupt), Ok(mut terminate)) = (signal(SignalKind::interrupt()), signal(SignalKind::terminate()))
+    else {
+        return fail("cannot listen for signals", None);
+    };
+    tokio::select! {
+        _ = interrupt.recv() => {}
+        _ = terminate.recv() => {}
+    }
+    tracing::info!("stopping; running work ends first");
+    ExitCode::SUCCESS
+}
+
+/// `--once`: waits until there is nothing left to do and says what is not in sync.
+async fn settle(handle: &Handle) -> ExitCode {
+    let settled = tokio::select! {
+        settled = tokio::time::timeout(ONCE_MAX, handle.settled()) => settled,
+        code = wait_for_signal() => return code,
+    };
+    let Ok(statuses) = settled else {
+        return fail(&format!("not settled after {} min", ONCE_MAX.as_secs() / 60), Some("see `arcology status`"));
+    };
+    let picture = handle.pictures().borrow().clone();
+    if let Some(problem) = &picture.source.problem {
+        return fail(&format!("{}: {}", problem.reason, problem.message), problem.help.as_deref());
+    }
+    let open: Vec<&ObjectStatus> = statuses.iter().filter(|status| status.sync != Sync::InSync).collect();
+    for status in &open {
+        tracing::warn!("{} is {}: {}", status.key, status.sync, status.reason);
+    }
+    if open.is_empty() {
+        tracing::info!("settled: {} objects in sync", statuses.len());
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    }
+}

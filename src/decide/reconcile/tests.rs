@@ -1,0 +1,506 @@
+//! The planner, told in manifests: what differs, what is done about it, and why not yet.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::inputs::TaskPhase;
+use super::*;
+use crate::core::{Commit, CommitSha, Kind, Name, ObjectKey, Observed, Revision, Timestamp};
+use crate::decide::view::{ModelState, ModelView, RuntimeView};
+use crate::declare::manifest::parse;
+use crate::declare::world::assemble::{self, assemble};
+use crate::declare::world::{Object, World};
+
+const BASE: &str = "
+apiVersion: arcology/v1alpha1
+kind: Host
+metadata: {name: desk}
+spec: {address: 127.0.0.1, local: true, gpus: [{id: gpu0, vramGb: 24, simulated: true}], reserve: {vramGb: 1}}
+---
+apiVersion: arcology/v1alpha1
+kind: Runtime
+metadata: {name: swap}
+spec: {host: desk, gpu: gpu0, adapter: llama-swap, endpoint: 'http://127.0.0.1:8080', capabilities: [text.generate]}
+---
+apiVersion: arcology/v1alpha1
+kind: Model
+metadata: {name: small}
+spec: {type: llm, servedBy: [{runtime: swap, as: s}], vramGb: 6}
+---
+apiVersion: arcology/v1alpha1
+kind: Model
+metadata: {name: large}
+spec: {type: llm, servedBy: [{runtime: swap, as: l}], vramGb: 16}
+---
+apiVersion: arcology/v1alpha1
+kind: Model
+metadata: {name: other}
+spec: {type: llm, servedBy: [{runtime: swap, as: o}], vramGb: 5}
+";
+
+fn loadout(spec: &str) -> String {
+    format!("{BASE}---\napiVersion: arcology/v1alpha1\nkind: Loadout\nmetadata: {{name: desk}}\nspec: {spec}\n")
+}
+
+fn now() -> Timestamp {
+    Timestamp::from_second(1_000_000).unwrap()
+}
+
+/// Everything that a plan rests on, owned.
+#[derive(Default)]
+struct Scene {
+    world: World,
+    runtimes: BTreeMap<Name, Observed<RuntimeView>>,
+    inventory: BTreeMap<ObjectKey, Vec<Holding>>,
+    removed: BTreeMap<ObjectKey, Arc<Object>>,
+    tasks: BTreeMap<String, TaskFact>,
+    histories: BTreeMap<ObjectKey, ObjectHistory>,
+    load_times: BTreeMap<(Name, String), LoadTimes>,
+}
+
+impl Scene {
+    fn of(yaml: &str) -> Self {
+        let mut scene = Self::default();
+        scene.commit(yaml);
+        scene
+    }
+
+    fn commit(&mut self, yaml: &str) {
+        let path: Arc<str> = "manifests/all.yaml".into();
+        let file = Arc::new(parse::file(&path, yaml.as_bytes()));
+        let files = BTreeMap::from([(path, file)]);
+        let commit =
+            Commit { sha: CommitSha::new(&"a".repeat(40)), subject: "s".into(), author: "Ada".into(), at: now() };
+        let assembly = assemble(&assemble::Inputs {
+            revision: Revision { branch: "main".into(), commit },
+            files: &files,
+            in_force: &self.world.objects,
+            commit_of: &|_| None,
+            exists: &|_| true,
+            prune_confirmed: true,
+        });
+        for object in assembly.changes.removed {
+            self.removed.insert(object.document.key.clone(), object);
+        }
+        self.world = assembly.world;
+    }
+
+    fn sees(mut self, models: &[(&str, ModelState)]) -> Self {
+        self.look(models);
+        self
+    }
+
+    fn look(&mut self, models: &[(&str, ModelState)]) {
+        let models = models
+            .iter()
+            .map(|(name, state)| ModelView {
+                name: (*name).to_owned(),
+                state: *state,
+                vram_gb: None,
+                context_tokens: None,
+                expires_at: None,
+            })
+            .collect();
+        let view = RuntimeView { models, ..RuntimeView::default() };
+        self.runtimes.insert(name("swap"), Observed::seen(view, "swap /running", now(), Duration::from_secs(15)));
+    }
+
+    fn inputs(&self) -> Inputs<'_> {
+        Inputs {
+            world: &self.world,
+            runtimes: &self.runtimes,
+            inventory: &self.inventory,
+            removed: &self.removed,
+            tasks: &self.tasks,
+            histories: &self.histories,
+            load_times: &self.load_times,
+            now: now(),
+        }
+    }
+
+    fn desk(&self) -> ObjectPlan {
+        plan_object(&self.inputs(), &key("Loadout/desk")).unwrap()
+    }
+
+    /// Carries the intents of an object out: what a runtime that does as it is told would report next.
+    fn obey(&mut self, plan: &ObjectPlan) {
+        let mut states: BTreeMap<String, ModelState> = self
+            .inputs()
+            .fresh_view(&name("swap"))
+            .map(|view| view.models.iter().map(|model| (model.name.clone(), model.state)).collect())
+            .unwrap_or_default();
+        for intent in &plan.intents {
+            let holdings = self.inventory.entry(intent.object.clone()).or_default();
+            match (&intent.target, intent.verb) {
+                (Target::Model { served_as, .. }, Verb::Load) => {
+                    states.insert(served_as.clone(), ModelState::Loaded);
+                    holdings.push(holding(intent.target.clone()));
+                }
+                (Target::Model { served_as, .. }, _) => {
+                    states.insert(served_as.clone(), ModelState::Unloaded);
+                    holdings.retain(|holding| holding.target != intent.target);
+                }
+                (Target::Task { id }, Verb::Enqueue) => {
+                    let fact = TaskFact { phase: TaskPhase::Waiting, message: None, at: now() };
+                    self.tasks.insert(id.clone(), fact);
+                    holdings.push(holding(intent.target.clone()));
+                }
+                (Target::Task { id }, _) => {
+                    let fact = TaskFact { phase: TaskPhase::Cancelled, message: None, at: now() };
+                    self.tasks.insert(id.clone(), fact);
+                    holdings.retain(|holding| holding.target != intent.target);
+                }
+            }
+        }
+        for entry in &plan.bookkeeping {
+            let holdings = self.inventory.entry(plan.status.key.clone()).or_default();
+            match entry {
+                Bookkeeping::Adopt(target) => holdings.push(holding(target.clone())),
+                Bookkeeping::Release(target) => holdings.retain(|holding| holding.target != *target),
+            }
+        }
+        self.inventory.retain(|_, holdings| !holdings.is_empty());
+        let states: Vec<(&str, ModelState)> = states.iter().map(|(name, state)| (name.as_str(), *state)).collect();
+        self.look(&states);
+    }
+
+    fn settle(&mut self, at: &str) {
+        let key = key(at);
+        let generation = self.world.objects[&key].generation;
+        self.histories.entry(key).or_default().settled_generation = Some(generation);
+    }
+}
+
+fn holding(target: Target) -> Holding {
+    Holding { target, since: now(), deleting_since: None, deadline: None }
+}
+
+fn name(text: &str) -> Name {
+    Name::new(text).unwrap()
+}
+
+fn key(text: &str) -> ObjectKey {
+    ObjectKey::parse(text).unwrap()
+}
+
+fn deeds(plan: &ObjectPlan) -> Vec<String> {
+    plan.intents.iter().map(|intent| format!("{} {}", intent.verb.as_str(), intent.target)).collect()
+}
+
+use ModelState::{Loaded, Loading, Unloaded};
+
+#[test]
+fn a_model_that_should_be_loaded_and_is_not_is_missing_and_loaded() {
+    let scene = Scene::of(&loadout("{host: desk, models: [{model: small, state: loaded}]}")).sees(&[("s", Unloaded)]);
+    let plan = scene.desk();
+    assert_eq!(plan.status.sync, Sync::Drifted(Drift::Missing));
+    assert_eq!(plan.status.fields[0].field, "models[small].state");
+    assert_eq!(deeds(&plan), ["load s on swap"]);
+    assert_eq!(plan.intents[0].cost.vram_gb, Some(6.0));
+    assert_eq!(plan.intents[0].cost.gpu.as_deref(), Some("desk/gpu0"));
+    assert_eq!(plan.intents[0].corrects, None, "a change that was just committed is no drift");
+}
+
+#[test]
+fn without_a_fresh_observation_nothing_is_claimed_and_nothing_is_done() {
+    let yaml = loadout("{host: desk, models: [{model: small, state: loaded}]}");
+    let never = Scene::of(&yaml).desk();
+    let mut stale = Scene::of(&yaml).sees(&[("s", Unloaded)]);
+    let old = stale.runtimes.remove(&name("swap")).unwrap().failed("connection refused");
+    stale.runtimes.insert(name("swap"), old);
+    for plan in [never, stale.desk()] {
+        assert_eq!((plan.status.sync, plan.status.health), (Sync::Unknown, Health::Unknown));
+        assert!(plan.intents.is_empty() && plan.bookkeeping.is_empty());
+    }
+}
+
+#[test]
+fn a_model_that_is_being_loaded_is_waited_for() {
+    let scene = Scene::of(&loadout("{host: desk, models: [{model: small, state: loaded}]}")).sees(&[("s", Loading)]);
+    let plan = scene.desk();
+    assert_eq!(plan.status.health, Health::Progressing);
+    assert!(plan.intents.is_empty());
+    assert!(!plan.status.fields.is_empty(), "whatever is drifted names at least one field");
+}
+
+#[test]
+fn the_copilot_comes_first_and_unloads_come_before_loads() {
+    let yaml = loadout(
+        "{host: desk, copilot: small, models: [{model: other, state: unloaded}, {model: large, state: loaded}, {model: small, state: loaded}]}",
+    );
+    let plan = Scene::of(&yaml).sees(&[("s", Unloaded), ("l", Unloaded), ("o", Loaded)]).desk();
+    assert_eq!(deeds(&plan), ["unload o on swap", "load s on swap", "load l on swap"]);
+    assert!(plan.intents[1].reason.contains("as copilot"), "{}", plan.intents[1].reason);
+}
+
+#[test]
+fn a_model_that_was_in_sync_and_is_gone_is_a_drift_that_counts() {
+    let mut scene =
+        Scene::of(&loadout("{host: desk, models: [{model: small, state: loaded}]}")).sees(&[("s", Unloaded)]);
+    scene.settle("Loadout/desk");
+    assert_eq!(scene.desk().intents[0].corrects.as_deref(), Some("models[small].state: unloaded"));
+}
+
+#[test]
+fn the_fourth_time_is_a_drift_loop_that_names_what_it_saw() {
+    let mut scene =
+        Scene::of(&loadout("{host: desk, models: [{model: small, state: loaded}]}")).sees(&[("s", Unloaded)]);
+    scene.settle("Loadout/desk");
+    for _ in 0..3 {
+        let saw = scene.desk().intents[0].corrects.clone().unwrap();
+        drift_loop::note(scene.histories.get_mut(&key("Loadout/desk")).unwrap(), saw, now());
+    }
+    let plan = scene.desk();
+    assert!(plan.intents.is_empty());
+    let hold = plan.status.hold.unwrap();
+    assert_eq!(hold.reason, HoldReason::DriftLoop);
+    assert!(hold.message.contains("models[small].state: unloaded"), "{}", hold.message);
+}
+
+#[test]
+fn holds_say_who_and_why_and_nothing_is_done_meanwhile() {
+    let suspended = loadout("{host: desk, models: [{model: small, state: loaded}]}").replace(
+        "kind: Loadout\nmetadata: {name: desk}",
+        "kind: Loadout\nmetadata: {name: desk, annotations: {arcology/suspend: 'true', arcology/suspend-reason: demo}}",
+    );
+    let paused = format!(
+        "{}---\napiVersion: arcology/v1alpha1\nkind: Policy\nmetadata: {{name: p}}\nspec: {{paused: true}}\n",
+        loadout("{host: desk, models: [{model: small, state: loaded}]}")
+    );
+    for (yaml, reason, word) in [(suspended, HoldReason::Suspended, "demo"), (paused, HoldReason::Paused, "paused")] {
+        let plan = Scene::of(&yaml).sees(&[("s", Unloaded)]).desk();
+        assert_eq!(plan.status.sync, Sync::Drifted(Drift::Missing), "waiting is not failing, and not in sync either");
+        let hold = plan.status.hold.expect("it is held");
+        assert_eq!(hold.reason, reason);
+        assert!(hold.message.contains(word), "{}", hold.message);
+        assert!(plan.intents.is_empty());
+    }
+}
+
+#[test]
+fn drift_that_is_only_reported_is_still_corrected_after_a_commit() {
+    let yaml = format!(
+        "{}---\napiVersion: arcology/v1alpha1\nkind: Policy\nmetadata: {{name: p}}\nspec: {{drift: report}}\n",
+        loadout("{host: desk, models: [{model: small, state: loaded}]}")
+    );
+    let mut scene = Scene::of(&yaml).sees(&[("s", Unloaded)]);
+    assert_eq!(deeds(&scene.desk()), ["load s on swap"], "a new manifest is applied");
+    scene.settle("Loadout/desk");
+    let plan = scene.desk();
+    assert!(plan.intents.is_empty() && plan.status.hold.is_some(), "a drift is shown");
+}
+
+#[test]
+fn what_does_not_fit_makes_room_or_says_what_is_missing() {
+    let yaml = loadout("{host: desk, models: [{model: large, state: loaded}]}");
+    let evicting = Scene::of(&yaml).sees(&[("s", Loaded), ("o", Loaded), ("l", Unloaded)]).desk();
+    assert_eq!(deeds(&evicting), ["unload s on swap", "load l on swap"], "6 + 5 + 16 + 1 > 24; 5 + 16 + 1 <= 24");
+    assert_eq!(evicting.intents[1].cost.evicts, ["s on swap"]);
+
+    let pinned = format!(
+        "{}---\napiVersion: arcology/v1alpha1\nkind: Loadout\nmetadata: {{name: pins}}\nspec: {{host: desk, models: [{{model: small, state: loaded}}, {{model: other, state: loaded}}]}}\n",
+        BASE
+    );
+    let mut scene = Scene::of(&pinned).sees(&[("s", Loaded), ("o", Loaded), ("l", Unloaded)]);
+    scene.world.objects.extend(Scene::of(&yaml).world.objects);
+    let plan = scene.desk();
+    assert!(plan.intents.is_empty());
+    let hold = plan.status.hold.unwrap();
+    assert_eq!(hold.reason, HoldReason::VramFull);
+    assert!(hold.message.contains("4.0 GB short"), "{}", hold.message);
+}
+
+#[test]
+fn a_model_that_is_no_longer_named_is_undone_once() {
+    let mut scene = Scene::of(&loadout("{host: desk, models: [{model: small, state: loaded}]}"))
+        .sees(&[("s", Unloaded), ("o", Loaded)]);
+    let plan = scene.desk();
+    scene.obey(&plan);
+    scene.commit(&loadout("{host: desk, models: []}"));
+    let plan = scene.desk();
+    assert_eq!(deeds(&plan), ["unload s on swap"], "what it loaded, and not what somebody else loaded");
+    scene.obey(&plan);
+    assert!(deeds(&scene.desk()).is_empty());
+    assert_eq!(scene.desk().status.sync, Sync::InSync);
+}
+
+#[test]
+fn a_removed_loadout_is_undone_from_its_last_spec_and_then_forgotten() {
+    let mut scene =
+        Scene::of(&loadout("{host: desk, models: [{model: small, state: loaded}]}")).sees(&[("s", Unloaded)]);
+    let plan = scene.desk();
+    scene.obey(&plan);
+    scene.commit(BASE);
+    let gone = scene.desk();
+    assert_eq!(deeds(&gone), ["unload s on swap"]);
+    assert!(gone.status.reason.contains("gone"), "{}", gone.status.reason);
+    scene.obey(&gone);
+    assert!(plan_object(&scene.inputs(), &key("Loadout/desk")).is_none());
+    assert!(super::plan(&scene.inputs()).intents.is_empty());
+}
+
+#[test]
+fn what_another_loadout_holds_too_is_left_to_it() {
+    let mut scene = Scene::of(&loadout("{host: desk, models: [{model: small, state: loaded}]}")).sees(&[("s", Loaded)]);
+    let plan = scene.desk();
+    assert_eq!(plan.bookkeeping.len(), 1, "what is there as asked is adopted");
+    scene.obey(&plan);
+    let target = scene.inventory[&key("Loadout/desk")][0].target.clone();
+    scene.inventory.insert(key("Loadout/second"), vec![holding(target)]);
+    scene.commit(BASE);
+    let gone = scene.desk();
+    assert!(gone.intents.is_empty());
+    assert_eq!(gone.bookkeeping.len(), 1);
+}
+
+#[test]
+fn unlisted_unloaded_means_every_model_that_is_not_named() {
+    let yaml = loadout("{host: desk, unlisted: unloaded, models: [{model: small, state: onDemand}]}");
+    let plan = Scene::of(&yaml).sees(&[("s", Loaded), ("o", Loaded), ("x", Loaded)]).desk();
+    assert_eq!(deeds(&plan), ["unload o on swap", "unload x on swap"]);
+    assert_eq!(plan.status.sync, Sync::Drifted(Drift::Unexpected));
+}
+
+const TASK: &str = "---
+apiVersion: arcology/v1alpha1
+kind: Runtime
+metadata: {name: here}
+spec: {host: desk, adapter: builtin}
+---
+apiVersion: arcology/v1alpha1
+kind: Task
+metadata: {name: brief}
+spec: {capability: text.summarize, inputs: {text: A long text.}}
+";
+
+#[test]
+fn a_committed_task_is_queued_once_for_each_distinct_spec() {
+    let mut scene = Scene::of(&format!("{BASE}{TASK}"));
+    let task = key("Task/brief");
+    let first = plan_object(&scene.inputs(), &task).unwrap();
+    assert_eq!(first.intents.len(), 1);
+    scene.obey(&first);
+    assert!(plan_object(&scene.inputs(), &task).unwrap().intents.is_empty());
+    scene.commit(&format!("{BASE}{}", TASK.replace("A long text.", "Another text.")));
+    let edited = plan_object(&scene.inputs(), &task).unwrap();
+    let verbs: Vec<Verb> = edited.intents.iter().map(|intent| intent.verb).collect();
+    assert_eq!(verbs, [Verb::Cancel, Verb::Enqueue], "the waiting one gives way to the edited one");
+}
+
+#[test]
+fn deleting_a_task_cancels_it_while_it_waits_and_leaves_it_when_it_is_done() {
+    for (phase, verbs) in [(TaskPhase::Waiting, vec![Verb::Cancel]), (TaskPhase::Done, vec![])] {
+        let mut scene = Scene::of(&format!("{BASE}{TASK}"));
+        let queued = plan_object(&scene.inputs(), &key("Task/brief")).unwrap();
+        scene.obey(&queued);
+        scene.tasks.values_mut().for_each(|fact| fact.phase = phase);
+        scene.commit(BASE);
+        let gone = plan_object(&scene.inputs(), &key("Task/brief")).unwrap();
+        assert_eq!(gone.intents.iter().map(|intent| intent.verb).collect::<Vec<_>>(), verbs);
+    }
+}
+
+#[test]
+fn a_broken_version_shows_as_invalid_and_the_last_good_one_is_still_carried_out() {
+    let good = loadout("{host: desk, models: [{model: small, state: loaded}]}");
+    let mut scene = Scene::of(&good).sees(&[("s", Unloaded)]);
+    scene.commit(&loadout("{host: desk, models: [{model: smal, state: loaded}]}"));
+    let plan = scene.desk();
+    assert_eq!(plan.status.sync, Sync::Invalid);
+    assert!(plan.status.reason.contains("stays in force"), "{}", plan.status.reason);
+    assert_eq!(deeds(&plan), ["load s on swap"]);
+}
+
+#[test]
+fn the_plan_between_two_revisions_is_the_difference_alone() {
+    let base = Scene::of(&loadout("{host: desk, models: [{model: small, state: loaded}]}")).world;
+    let head = Scene::of(&loadout("{host: desk, models: [{model: other, state: loaded}]}")).world;
+    let same = assumed::plan_between(&base, &base, now());
+    assert!(same.intents.is_empty());
+    let changed = assumed::plan_between(&base, &head, now());
+    let deeds: Vec<String> =
+        changed.intents.iter().map(|intent| format!("{} {}", intent.verb.as_str(), intent.target)).collect();
+    assert_eq!(deeds, ["unload s on swap", "load o on swap"]);
+    let back: Vec<_> = assumed::plan_between(&head, &base, now()).intents.iter().map(|i| i.verb).collect();
+    assert_eq!(back, [Verb::Unload, Verb::Load]);
+}
+
+mod properties {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn state() -> impl Strategy<Value = ModelState> {
+        prop_oneof![Just(Loaded), Just(Unloaded)]
+    }
+
+    fn desired() -> impl Strategy<Value = &'static str> {
+        prop_oneof![Just("loaded"), Just("onDemand"), Just("unloaded")]
+    }
+
+    fn unlisted() -> impl Strategy<Value = &'static str> {
+        prop_oneof![Just("onDemand"), Just("unloaded"), Just("ignore")]
+    }
+
+    proptest! {
+        /// Whatever is asked and seen: doing what the plan says, as often as it says something, ends in sync with
+        /// nothing left to do, or in a hold that says why. Applying the same again changes nothing.
+        #[test]
+        fn carrying_plans_out_converges(
+            asked in proptest::collection::vec(desired(), 3),
+            seen in proptest::collection::vec(state(), 3),
+            unlisted in unlisted(),
+            listed in proptest::collection::vec(any::<bool>(), 3),
+        ) {
+            let models: Vec<String> = ["small", "large", "other"].iter().zip(&asked).zip(&listed)
+                .filter(|(_, listed)| **listed)
+                .map(|((model, state), _)| format!("{{model: {model}, state: {state}}}"))
+                .collect();
+            let yaml = loadout(&format!("{{host: desk, unlisted: {unlisted}, models: [{}]}}", models.join(", ")));
+            let mut scene = Scene::of(&yaml);
+            // All three loaded together do not fit, which validation refuses; nothing to converge to then.
+            prop_assume!(scene.world.broken.is_empty());
+            scene.look(&[("s", seen[0]), ("l", seen[1]), ("o", seen[2])]);
+            let mut rounds = 0;
+            loop {
+                let plan = scene.desk();
+                if plan.intents.is_empty() && plan.bookkeeping.is_empty() {
+                    prop_assert!(plan.status.sync == Sync::InSync || plan.status.hold.is_some(), "{:?}", plan.status);
+                    break;
+                }
+                scene.obey(&plan);
+                rounds += 1;
+                prop_assert!(rounds < 8, "it never settles: {:?}", scene.desk());
+            }
+            let again = scene.desk();
+            prop_assert!(again.intents.is_empty());
+        }
+
+        /// A plan never loads more than the GPU holds, going by the sums that it knows.
+        #[test]
+        fn loads_never_exceed_the_gpu(seen in proptest::collection::vec(state(), 3)) {
+            let yaml = loadout("{host: desk, models: [{model: large, state: loaded}, {model: other, state: loaded}]}");
+            let mut scene = Scene::of(&yaml);
+            scene.look(&[("s", seen[0]), ("l", seen[1]), ("o", seen[2])]);
+            let before: f64 = [6.0, 16.0, 5.0].iter().zip(&seen).filter(|(_, state)| **state == Loaded).map(|(gb, _)| gb).sum();
+            for _ in 0..4 {
+                let plan = scene.desk();
+                scene.obey(&plan);
+                let view = scene.inputs().fresh_view(&name("swap")).unwrap();
+                let used: f64 = view.models.iter().filter(|model| model.state == Loaded)
+                    .map(|model| match model.name.as_str() { "s" => 6.0, "l" => 16.0, _ => 5.0 }).sum();
+                prop_assert!(used <= 23.0_f64.max(before), "{used}");
+            }
+        }
+    }
+}
+
+#[test]
+fn kinds_that_need_nothing_done_say_so_and_are_listed() {
+    let scene = Scene::of(&format!("{BASE}{TASK}"));
+    let plan = plan(&scene.inputs());
+    let kinds: std::collections::BTreeSet<Kind> = plan.statuses.iter().map(|status| status.key.kind).collect();
+    assert_eq!(kinds, [Kind::Host, Kind::Runtime, Kind::Model, Kind::Task].into());
+    assert!(plan.statuses.windows(2).all(|pair| pair[0].key < pair[1].key));
+}
