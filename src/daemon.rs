@@ -50,7 +50,9 @@ fn start_log(format: LogFormat, verbose: u8) {
         .with_env_filter(tracing_subscriber::EnvFilter::new(level))
         .with_writer(std::io::stderr)
         .with_target(false)
-        .with_ansi(std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty()));
+        .with_ansi(
+            std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty()),
+        );
     // A second subscriber in one process (tests) is refused; the first one goes on.
     let _ = match format {
         LogFormat::Text => builder.compact().with_timer(Clock).try_init(),
@@ -78,11 +80,14 @@ fn fail(message: &str, help: Option<&str>) -> ExitCode {
 }
 
 async fn up(args: UpArgs) -> ExitCode {
-    let listener = match web::bind(&args.listen.to_string()).await {
-        Ok(listener) => listener,
-        Err(error) => return fail(&error.to_string(), error.help()),
+    let bound = match web::bind(&args.listen).await {
+        Ok(listener) => listener.local_addr().map(|address| (listener, address)).map_err(|error| error.to_string()),
+        Err(error) => Err(error.to_string()),
     };
-    let address = listener.local_addr().unwrap_or(args.listen);
+    let (listener, address) = match bound {
+        Ok(bound) => bound,
+        Err(message) => return fail(&message, None),
+    };
     let source = source::Options {
         branch: args.branch.clone(),
         allowed_signers: args.verify.clone(),
@@ -103,7 +108,12 @@ async fn up(args: UpArgs) -> ExitCode {
         Err(error) => return fail(&error.to_string(), error.help().as_deref()),
     };
     let handle = engine.handle();
-    let web_state = WebState::new(handle.pictures(), handle.store(), handle.vault(), Arc::new(SystemClock));
+    let web_state = WebState {
+        picture: handle.pictures(),
+        store: handle.store(),
+        vault: handle.vault(),
+        clock: Arc::new(SystemClock),
+    };
     let socket = match control::bind(&args.control).await {
         Ok(socket) => socket,
         Err(error) => {
@@ -115,7 +125,7 @@ async fn up(args: UpArgs) -> ExitCode {
     let serving = CancellationToken::new();
     let state = ControlState { engine: handle.clone(), web: web_state.clone() };
     let servers = [
-        tokio::spawn(web::serve(listener, web_state, serving.clone())),
+        tokio::spawn(serve_page(listener, web_state, serving.clone())),
         tokio::spawn(control::serve(socket, args.control.clone(), state, serving.clone())),
     ];
     let code = if args.once { settle(&handle).await } else { wait_for_signal().await };
@@ -127,6 +137,12 @@ async fn up(args: UpArgs) -> ExitCode {
     engine.stop().await;
     tracing::info!("stopped; what was applied stays in force and is taken up at the next start");
     code
+}
+
+async fn serve_page(listener: tokio::net::TcpListener, state: WebState, shutdown: CancellationToken) {
+    if let Err(error) = web::serve(listener, state, shutdown).await {
+        tracing::error!(%error, "the page ended");
+    }
 }
 
 fn greet(handle: &Handle, address: std::net::SocketAddr, control: &Path) {

@@ -8,9 +8,11 @@
 //! - [`remember`]: what must survive a restart: the SQLite store and the artifact vault.
 //! - [`act`]: what touches the outside: Git, runtimes, the queue of reconciliations, the engine that carries plans out.
 //! - [`tell`]: what people and scripts see: command line, control socket, page, JSON API.
+//! - [`daemon`]: starts and stops what `arcology up` runs.
 
 pub mod act;
 pub mod core;
+pub mod daemon;
 pub mod decide;
 pub mod declare;
 pub mod remember;

@@ -2,14 +2,6 @@
 
 use std::process::ExitCode;
 
-use arcology::tell::cli;
-use arcology::tell::cli::verb::up::UpArgs;
-
 fn main() -> ExitCode {
-    cli::main(daemon)
-}
-
-fn daemon(args: UpArgs) -> ExitCode {
-    eprintln!("error: this build has no daemon, so {} is not watched", args.repo);
-    ExitCode::FAILURE
+    arcology::tell::cli::main(arcology::daemon::run)
 }

@@ -13,7 +13,8 @@ use crate::act::engine::Handle;
 use crate::act::engine::carry_out::Trouble;
 use crate::declare::manifest::kind::capability;
 use crate::declare::manifest::kind::task::TaskSpec;
-use crate::tell::web::{WebState, api_router, task_status};
+use crate::tell::web::api::task::TaskStatus;
+use crate::tell::web::{WebState, api_router};
 
 use super::peer::Peer;
 
@@ -95,7 +96,7 @@ async fn submit(
     let mut accepted = Vec::with_capacity(specs.len());
     for spec in specs {
         match state.engine.submit(spec, &peer.to_string()).await {
-            Ok(row) => accepted.push(task_status(&row, &[], &[], state.engine.now())),
+            Ok(row) => accepted.push(TaskStatus::of(&row, &[], &[])),
             Err(error) => return trouble(&error),
         }
     }

@@ -33,9 +33,8 @@ pub enum Manner {
 #[must_use]
 pub fn manner(kind: &str) -> Manner {
     match kind.to_ascii_lowercase().as_str() {
-        "md" | "markdown" | "txt" | "text" | "log" | "csv" | "tsv" | "yaml" | "yml" | "toml" | "jsonl" | "srt" | "vtt" => {
-            Manner::Text
-        }
+        "md" | "markdown" | "txt" | "text" | "log" | "csv" | "tsv" | "yaml" | "yml" | "toml" | "jsonl" | "srt"
+        | "vtt" => Manner::Text,
         "json" => Manner::Json,
         "png" => Manner::Image("image/png"),
         "jpg" | "jpeg" => Manner::Image("image/jpeg"),

@@ -67,10 +67,9 @@ impl Params {
     /// When it is not a whole number from 1 to [`LIMIT_MAX`].
     pub fn limit(&self, otherwise: usize) -> Result<usize, Problem> {
         let Some(text) = self.get("limit") else { return Ok(otherwise) };
-        usize::from_str(text)
-            .ok()
-            .filter(|limit| (1..=LIMIT_MAX).contains(limit))
-            .ok_or_else(|| Problem::bad_request(format!("`limit` is a whole number from 1 to {LIMIT_MAX}, not `{text}`")))
+        usize::from_str(text).ok().filter(|limit| (1..=LIMIT_MAX).contains(limit)).ok_or_else(|| {
+            Problem::bad_request(format!("`limit` is a whole number from 1 to {LIMIT_MAX}, not `{text}`"))
+        })
     }
 
     /// A parameter that takes one of `words`.

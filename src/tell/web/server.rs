@@ -56,7 +56,8 @@ pub async fn bind(address: &str) -> Result<TcpListener, BindError> {
     if address.starts_with("tailscale:") {
         return Err(BindError::Tailnet { address: text() });
     }
-    let port = address.rsplit_once(':').filter(|(host, _)| !host.is_empty()).and_then(|(_, port)| port.parse::<u16>().ok());
+    let port =
+        address.rsplit_once(':').filter(|(host, _)| !host.is_empty()).and_then(|(_, port)| port.parse::<u16>().ok());
     if port.is_none() {
         return Err(BindError::NoAddress { address: text() });
     }

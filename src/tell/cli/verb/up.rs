@@ -1,6 +1,5 @@
 //! `arcology up`: everything that runs. This file reads the flags; the daemon itself is handed in from above.
 
-use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -28,7 +27,7 @@ pub struct Args {
     branch: Option<String>,
     /// Where the page and the JSON API listen
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:7480")]
-    listen: SocketAddr,
+    listen: String,
     /// How often a remote repository is looked at
     #[arg(long, value_name = "SPAN", default_value = "10s", value_parser = Span::parse)]
     interval: Span,
@@ -67,7 +66,8 @@ pub struct UpArgs {
     /// None: the branch that is checked out.
     pub branch: Option<String>,
     pub state: PathBuf,
-    pub listen: SocketAddr,
+    /// `HOST:PORT`; loopback only.
+    pub listen: String,
     pub control: PathBuf,
     pub interval: Duration,
     pub worktree: bool,
@@ -126,7 +126,7 @@ mod tests {
     #[test]
     fn what_is_not_said_has_the_published_default() {
         let up = parse(&["--state", ".arcology"]);
-        assert_eq!((up.repo.as_str(), up.listen.to_string().as_str()), (".", "127.0.0.1:7480"));
+        assert_eq!((up.repo.as_str(), up.listen.as_str()), (".", "127.0.0.1:7480"));
         assert_eq!((up.interval, up.log), (Duration::from_secs(10), LogFormat::Text));
         assert!(up.branch.is_none() && !up.worktree && !up.once && up.verify.is_none() && up.inputs.is_empty());
     }

@@ -73,7 +73,8 @@ async fn resources(State(state): State<WebState>, uri: Uri) -> Answer<Resources>
     let params = Params::read(&uri, &["gpu"])?;
     let found = resources::of(&state.facts(), params.get("gpu"));
     found.map(Json).map_err(|names| {
-        let problem = Problem::not_found(format!("no host declares the GPU `{}`", params.get("gpu").unwrap_or_default()));
+        let problem =
+            Problem::not_found(format!("no host declares the GPU `{}`", params.get("gpu").unwrap_or_default()));
         if names.is_empty() { problem } else { problem.help(format!("there is {}", names.join(", "))) }
     })
 }
@@ -82,7 +83,8 @@ async fn runtimes(State(state): State<WebState>, uri: Uri) -> Answer<List<Runtim
     let params = Params::read(&uri, &["limit", "cursor"])?;
     let facts = state.facts();
     let rows = runtime::all(&facts).iter().map(runtime::RuntimeFacts::row).collect();
-    let (rows, next) = list::cut(rows, params.limit(LIMIT_DEFAULT)?, params.get("cursor"), |row: &RuntimeRow| row.name.clone());
+    let (rows, next) =
+        list::cut(rows, params.limit(LIMIT_DEFAULT)?, params.get("cursor"), |row: &RuntimeRow| row.name.clone());
     Ok(Json(List::new(rows, next, &facts)))
 }
 

@@ -19,8 +19,8 @@ use crate::tell::web::state::WebState;
 use crate::tell::web::view;
 
 use super::api::{
-    VAULT_KEYS, artifact_filter, artifacts_of, find_artifact, find_task, no_object, object_key, store_page, task_filter,
-    used_by,
+    VAULT_KEYS, artifact_filter, artifacts_of, find_artifact, find_task, no_object, object_key, store_page,
+    task_filter, used_by,
 };
 
 type Answer = Result<Html<String>, Problem>;

@@ -33,7 +33,8 @@ pub(super) async fn ready(State(state): State<WebState>, uri: Uri, headers: Head
 fn reasons(facts: &Facts) -> Vec<String> {
     let mut reasons = Vec::new();
     if facts.revision().is_none() {
-        let why = facts.picture.source.problem.as_ref().map(|problem| format!(": {}: {}", problem.reason, problem.message));
+        let why =
+            facts.picture.source.problem.as_ref().map(|problem| format!(": {}: {}", problem.reason, problem.message));
         reasons.push(format!("no revision was applied yet{}", why.unwrap_or_default()));
     }
     if let Some(problem) = &facts.picture.store_problem {

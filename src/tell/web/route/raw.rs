@@ -21,7 +21,8 @@ const CHUNK_BYTES: usize = 64 * 1_024;
 /// The bytes are named by their checksum: they never change.
 const FOR_EVER: &str = "private, max-age=31536000, immutable";
 /// Even opened by themselves they get no origin, no script and no network.
-const CSP: &str = "default-src 'none'; style-src 'unsafe-inline'; media-src 'self'; img-src 'self'; sandbox; frame-ancestors 'none'";
+const CSP: &str =
+    "default-src 'none'; style-src 'unsafe-inline'; media-src 'self'; img-src 'self'; sandbox; frame-ancestors 'none'";
 
 pub(super) async fn artifact(
     State(state): State<WebState>,
@@ -39,12 +40,14 @@ pub(super) async fn artifact(
         let vault = state.vault.clone();
         let opened = tokio::task::spawn_blocking(move || open(&vault, digest)).await;
         let (file, total) = opened.map_err(|_| Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "reading failed"))??;
-        let wanted = headers.get(header::RANGE).and_then(|range| range.to_str().ok()).and_then(|text| range(text, total));
+        let wanted =
+            headers.get(header::RANGE).and_then(|range| range.to_str().ok()).and_then(|text| range(text, total));
         bytes(file, total, wanted, method == Method::HEAD).await?
     };
     let (mime, shown) = manner(&newest.kind).content_type();
     let name = file_name(&newest.path);
-    let disposition = if shown { format!("inline; filename=\"{name}\"") } else { format!("attachment; filename=\"{name}\"") };
+    let disposition =
+        if shown { format!("inline; filename=\"{name}\"") } else { format!("attachment; filename=\"{name}\"") };
     for (key, value) in [
         (header::CONTENT_TYPE, mime),
         (header::CONTENT_SECURITY_POLICY, CSP),
@@ -169,7 +172,7 @@ mod tests {
 
     #[test]
     fn a_name_cannot_end_the_header_it_stands_in() {
-assert_eq!(file_name("runs/2026/task-1/a\"; x.md"), "a__ x.md");
+        assert_eq!(file_name("runs/2026/task-1/a\"; x.md"), "a__ x.md");
         assert!(file_name("a\"b\r\nc").chars().all(|c| !matches!(c, '"' | '\r' | '\n')));
     }
 }

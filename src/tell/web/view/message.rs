@@ -39,7 +39,11 @@ pub fn readiness(facts: &Facts, reasons: &[String]) -> Page {
         frame: Frame::new(facts, "Readiness", "", "/readyz"),
         mark: if ready { Mark::new(Tone::Good, "ready") } else { Mark::new(Tone::Bad, "not ready") },
         title: if ready { "Ready" } else { "Not ready" }.to_owned(),
-        detail: if ready { "A revision is in force and the store can be written.".to_owned() } else { reasons.join("; ") },
+        detail: if ready {
+            "A revision is in force and the store can be written.".to_owned()
+        } else {
+            reasons.join("; ")
+        },
         next: (!ready).then(|| "arcology doctor".to_owned()),
         links: vec![Link::new("Status", "/"), Link::new("Source", "/#source")],
     }

@@ -92,7 +92,12 @@ pub fn list(
 }
 
 fn fields(query: &VaultQuery) -> Vec<Field> {
-    let field = |name, label, hint, value: &Option<String>| Field { name, label, hint, value: value.clone().unwrap_or_default() };
+    let field = |name, label, hint, value: &Option<String>| Field {
+        name,
+        label,
+        hint,
+        value: value.clone().unwrap_or_default(),
+    };
     vec![
         field("text", "Text", "name or lineage", &query.text),
         field("capability", "Capability", "text.summarize", &query.capability),
@@ -108,14 +113,25 @@ fn fields(query: &VaultQuery) -> Vec<Field> {
 #[serde(tag = "kind", rename_all = "lowercase")]
 pub enum Preview {
     /// Text as it is, or JSON indented. `cut` when only the beginning is shown.
-    Text { text: String, cut: bool },
-    Image { src: String },
-    Audio { src: String },
-    Video { src: String },
+    Text {
+        text: String,
+        cut: bool,
+    },
+    Image {
+        src: String,
+    },
+    Audio {
+        src: String,
+    },
+    Video {
+        src: String,
+    },
     /// Nothing to show in the page; it can be downloaded.
     Download,
     /// The record is there, the bytes are not.
-    Gone { why: String },
+    Gone {
+        why: String,
+    },
 }
 
 /// One artifact.
