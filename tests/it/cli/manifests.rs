@@ -20,25 +20,25 @@ fn the_state_repository_at_the_top_of_this_one_is_valid_too() {
 #[test]
 fn a_typing_error_is_told_with_its_place_in_every_format() {
     let context = Context::with_repository();
-    context.replace("manifests/loadout.yaml", "model: lead,", "model: leed,");
+    context.replace("manifests/task.yaml", "{model: textrank}", "{model: textrnk}");
     let text = context.run(&["validate"]);
     assert_eq!(text.code, 1);
     insta::assert_snapshot!(text.out, @"
-    error[ARC301]: spec.models[1].model: no Model is called `leed`
-      --> manifests/loadout.yaml:14:15
+    error[ARC301]: unknown Model `textrnk`
+      --> manifests/task.yaml:13:19
        |
-    14 |     - {model: leed, state: onDemand}
-       |               ^^^^ not declared in this revision
+    13 |   target: {model: textrnk}
+       |                   ^^^^^^^ declared: lead, textrank
        |
-       = help: did you mean `lead`?
+       = help: did you mean `textrank`?
 
     for more about this problem: arcology explain ARC301
     1 error in 1 file (9 read)
     ");
     let github = context.run(&["validate", "-o", "github"]);
-    assert!(github.out.starts_with("::error file=manifests/loadout.yaml,line=14,col=15,"), "{}", github.out);
+    assert!(github.out.starts_with("::error file=manifests/task.yaml,line=13,col=19,"), "{}", github.out);
     let json: serde_json::Value = serde_json::from_str(&context.run(&["validate", "-o", "json"]).out).unwrap();
-    assert_eq!((&json["errors"], &json["diagnostics"][0]["line"]), (&1.into(), &14.into()));
+    assert_eq!((&json["errors"], &json["diagnostics"][0]["line"]), (&1.into(), &13.into()));
     let sarif: serde_json::Value = serde_json::from_str(&context.run(&["validate", "-o", "sarif"]).out).unwrap();
     assert_eq!(sarif["runs"][0]["results"][0]["ruleId"], json["diagnostics"][0]["code"]);
     let committed = context.run(&["validate", "--rev", "HEAD"]);

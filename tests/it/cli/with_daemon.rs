@@ -114,23 +114,25 @@ fn a_refusal_is_told_with_what_to_do_next() {
 }
 
 #[test]
-fn reconcile_waits_until_the_daemon_has_looked() {
-    let mut applied = status(2);
-    applied["commit"]["sha"] = json!("fedcba9876543210");
-    let answers = Answers::default()
-        .with("GET /api/v1/status", 200, status(1))
-        .with("GET /api/v1/status", 200, {
-            let mut before = status(0);
-            before["generated_at"] = json!("2026-11-21T10:00:01Z");
-            before
-        })
-        .with("GET /api/v1/status", 200, applied)
-        .with("POST /v1/reconcile", 202, json!({}));
+fn reconcile_tells_what_came_of_the_look() {
+    let report = |outcome: &str| {
+        json!({"outcome": outcome, "message": "the history was rewritten", "help": "arcology reconcile --accept",
+            "revision": "main@sha1:0123", "added": 1, "changed": 0, "removed": 0, "quarantined": 0, "held": 0,
+            "problems": []})
+    };
+    let answers = Answers::default().with("POST /v1/reconcile", 200, report("applied")).with(
+        "POST /v1/reconcile",
+        200,
+        report("held"),
+    );
     let (context, daemon) = start(answers);
     let ran = context.run(&["reconcile", "--accept"]);
-    assert_eq!(ran.code, 0, "{}", ran.err);
-    assert_eq!(ran.out, "applied fedcba987654 Begin (before: 0123456789ab)\n2 of 2 objects in sync\n");
-    assert!(daemon.asked().contains(&("POST /v1/reconcile".into(), json!({"accept": true}))));
+    assert_eq!((ran.code, ran.out.as_str()), (0, "main@sha1:0123: applied\n1 added\n"), "{}", ran.err);
+    assert_eq!(daemon.asked(), [("POST /v1/reconcile".into(), json!({"accept": true}))]);
+
+    let ran = context.run(&["reconcile"]);
+    assert_eq!(ran.code, 1);
+    assert!(ran.err.contains("the history was rewritten\nhint: arcology reconcile --accept\n"), "{}", ran.err);
 }
 
 #[test]

@@ -52,7 +52,7 @@ enum Format {
 pub fn run(args: &Args, global: &Global, ui: &mut Ui) -> Outcome {
     submit(args, global, ui).map_err(|failure| match failure.exit {
         Exit::NoDaemon => failure.exit(Exit::Problem),
-        _ => failure,
+        Exit::Fine | Exit::Problem | Exit::WouldChange | Exit::Usage => failure,
     })
 }
 
