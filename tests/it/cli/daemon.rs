@@ -11,10 +11,13 @@ use axum::http::{Method, StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
 use serde_json::{Value, json};
 
+/// A status and a body.
+type Told = (u16, Value);
+
 /// Answers by method and path (`GET /api/v1/status`); the last one of a queue is repeated.
 #[derive(Clone, Default)]
 pub struct Answers {
-    queues: Arc<Mutex<BTreeMap<String, VecDeque<(u16, Value)>>>>,
+    queues: Arc<Mutex<BTreeMap<String, VecDeque<Told>>>>,
     asked: Arc<Mutex<Vec<(String, Value)>>>,
 }
 
@@ -30,7 +33,7 @@ impl Answers {
         self
     }
 
-    fn next(&self, what: &str) -> (u16, Value) {
+    fn next(&self, what: &str) -> Told {
         let mut queues = self.queues.lock().unwrap();
         match queues.get_mut(what) {
             Some(queue) if queue.len() > 1 => queue.pop_front().unwrap(),

@@ -51,7 +51,7 @@ fn reconcile(args: &Args, global: &Global, ui: &mut Ui) -> Outcome {
     ui.progress("looking at the repository");
     let report = client.post_within("/v1/reconcile", &json!({"accept": args.accept}), LOOK_WITHIN)?;
     match args.output {
-        Format::Json => ui.data(&format!("{report:#}\n"))?,
+        Format::Json => ui.plain(&format!("{report:#}\n"))?,
         Format::Text => ui.data(&told(&report))?,
     }
     match report["outcome"].as_str() {
