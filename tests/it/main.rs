@@ -3,3 +3,4 @@
 mod cli;
 mod manifest;
 mod remember;
+mod world;
