@@ -1,5 +1,6 @@
 //! All integration tests in one binary: one link step.
 
+mod cli;
 mod double;
 mod manifest;
 mod remember;
