@@ -95,7 +95,7 @@ async fn walk(shared: &Arc<Shared>) {
         match verdict(shared, &row, &busy).await {
             Verdict::Start(place) => {
                 busy.insert(place.runtime.clone());
-                start(shared, row, place).await;
+                start(shared, row, *place).await;
             }
             Verdict::Wait { state, why } => wait(shared, row, state, why).await,
             Verdict::Fail(error) => fail(shared, row, error).await,
@@ -104,7 +104,7 @@ async fn walk(shared: &Arc<Shared>) {
 }
 
 enum Verdict {
-    Start(Placement),
+    Start(Box<Placement>),
     Wait { state: TaskState, why: Why },
     Fail(TaskError),
 }
@@ -145,7 +145,7 @@ async fn verdict(shared: &Shared, row: &TaskRow, busy: &BTreeSet<Name>) -> Verdi
             let message = format!("{} runs one task at a time, and one is running", place.runtime);
             wait(TaskState::Queued, "SharedSlotsFull", message, None)
         }
-        Ok(place) => Verdict::Start(place),
+        Ok(place) => Verdict::Start(Box::new(place)),
         Err(why) => Verdict::Wait { state: TaskState::Queued, why },
     }
 }

@@ -362,6 +362,19 @@ fn unlisted_unloaded_means_every_model_that_is_not_named() {
     assert_eq!(plan.status.sync, Sync::Drifted(Drift::Unexpected));
 }
 
+#[test]
+fn a_model_that_is_named_by_an_alias_is_not_taken_for_an_unlisted_one() {
+    let yaml = loadout("{host: desk, unlisted: unloaded, models: [{model: small, state: loaded}]}");
+    let mut scene = Scene::of(&yaml).sees(&[("small-q4", Loaded)]);
+    let seen = scene.runtimes.get_mut(&name("swap")).unwrap();
+    let mut view = seen.fresh(now()).unwrap().clone();
+    view.aliases.insert("s".to_owned(), "small-q4".to_owned());
+    *seen = Observed::seen(view, "swap", now(), Duration::from_secs(15));
+    let plan = scene.desk();
+    assert_eq!(plan.status.sync, Sync::InSync, "{}", plan.status.reason);
+    assert!(deeds(&plan).is_empty());
+}
+
 const TASK: &str = "---
 apiVersion: arcology/v1alpha1
 kind: Runtime

@@ -104,7 +104,9 @@ fn step_4_a_broken_manifest_costs_only_itself_across_a_restart_too() {
     let validated = place.arcology(&["validate"]);
     assert_eq!(validated.status.code(), Some(1));
     let text = String::from_utf8_lossy(&validated.stdout).into_owned() + &String::from_utf8_lossy(&validated.stderr);
-    for part in ["manifests/loadout.yaml:", "modles", "models", "manifests/task.yaml:", "text.sumarize", "text.summarize"] {
+    for part in
+        ["manifests/loadout.yaml:", "modles", "models", "manifests/task.yaml:", "text.sumarize", "text.summarize"]
+    {
         assert!(text.contains(part), "{part} is missing in:\n{text}");
     }
     let (_, page) = daemon.get("/objects/Loadout/desk");
@@ -129,7 +131,8 @@ fn step_5_plan_tells_what_a_commit_does_and_touches_nothing() {
     place.edit(LOADOUT, "{model: lead, state: onDemand}", "{model: lead, state: loaded}");
     place.commit("Load the lead model too");
     let before = listing(&place);
-    let planned: Value = serde_json::from_str(&place.says(&["plan", "--base", "HEAD~1", "--head", "HEAD", "-o", "json"])).unwrap();
+    let planned: Value =
+        serde_json::from_str(&place.says(&["plan", "--base", "HEAD~1", "--head", "HEAD", "-o", "json"])).unwrap();
     let intents = planned["intents"].as_array().unwrap();
     assert_eq!(intents.len(), 1, "{planned:#}");
     assert_eq!(intents[0]["verb"], "load");
