@@ -13,7 +13,9 @@ use tokio_util::sync::CancellationToken;
 
 use crate::act::controller::{Outcome, Run};
 use crate::act::runtime::{Fault, RuntimeError};
-use crate::core::{Name, ObjectKey, Timestamp};
+use crate::core::clock::millis_since;
+use crate::core::text::age;
+use crate::core::{Kind, Name, ObjectKey, Timestamp};
 use crate::decide::reconcile::{
     Bookkeeping, Failure, HoldReason, Intent, ObjectPlan, ObjectStatus, Sync, Target, Verb, task,
 };
@@ -22,7 +24,7 @@ use crate::declare::manifest::Spec;
 use crate::remember::store::row::InventoryRow;
 use crate::remember::store::{AuditEntry, Effects, NewIntent};
 
-use super::observe::look_now;
+use super::observe::{self, look_now};
 use super::queue;
 use super::shared::{Edge, Shared};
 
@@ -117,7 +119,7 @@ fn runtimes_of(status: &ObjectStatus, shared: &Shared, key: &ObjectKey) -> Vec<E
 fn failed(shared: &Shared, key: &ObjectKey, error: &Trouble) -> Outcome<Edge> {
     let now = shared.now();
     let message = error.to_string();
-    tracing::warn!(object = %key, problem = %message, "an action failed");
+    tracing::warn!(object = %key, "{key}: {message}");
     let mut memory = shared.memory();
     let generation = memory.generation(key);
     memory.history(key, |history| {
@@ -166,7 +168,7 @@ enum Done {
     Overtaken,
 }
 
-async fn settle_bookkeeping(shared: &Shared, key: &ObjectKey, plan: &ObjectPlan) -> Result<(), Trouble> {
+async fn settle_bookkeeping(shared: &Arc<Shared>, key: &ObjectKey, plan: &ObjectPlan) -> Result<(), Trouble> {
     for entry in &plan.bookkeeping {
         let now = shared.now();
         let result = match entry {
@@ -176,6 +178,10 @@ async fn settle_bookkeeping(shared: &Shared, key: &ObjectKey, plan: &ObjectPlan)
         shared.note_store(&result);
         result?;
         shared.memory().book(key, entry, now);
+    }
+    if key.kind == Kind::Runtime && !plan.bookkeeping.is_empty() {
+        // What was left on a runtime that is gone is undone: it need not be driven any more.
+        observe::align(shared);
     }
     Ok(())
 }
@@ -250,7 +256,8 @@ async fn carry_out(shared: &Arc<Shared>, intent: &Intent, stop: &CancellationTok
     if let Some(saw) = &intent.corrects {
         shared.memory().note_correction(key, saw, shared.now());
     }
-    tracing::info!(object = %key, verb = intent.verb.as_str(), target = %intent.target, reason = %intent.reason, "acting");
+    tracing::info!(object = %key, "{} {}: {}", intent.verb.as_str(), intent.target, intent.reason);
+    let began = shared.now();
     let result = tokio::select! {
         result = act(shared, intent) => result,
         () = stop.cancelled() => {
@@ -279,6 +286,8 @@ async fn carry_out(shared: &Arc<Shared>, intent: &Intent, stop: &CancellationTok
     shared.note_store(&finished);
     result?;
     finished?;
+    let took = age(millis_since(began, shared.now()));
+    tracing::info!(object = %key, "{} {}: done in {took}", intent.verb.as_str(), intent.target);
     believe(shared, key, intent.verb.as_str(), &intent.target);
     learn(shared, intent).await;
     Ok(Done::Carried)
@@ -319,7 +328,7 @@ fn effects(shared: &Shared, key: &ObjectKey, verb: &str, target: &Target) -> Eff
 }
 
 /// An inventory entry, as it is written down.
-fn held(shared: &Shared, key: &ObjectKey, target: &Target, now: Timestamp) -> InventoryRow {
+pub fn held(shared: &Shared, key: &ObjectKey, target: &Target, now: Timestamp) -> InventoryRow {
     let prunes = shared.memory().world.objects.get(key).is_none_or(|object| object.document.prunes());
     InventoryRow { object: key.clone(), target: json(target), since: now, prunes, deleting_since: None, deadline: None }
 }

@@ -12,6 +12,8 @@ use crate::decide::reconcile::{
     Bookkeeping, Holding, Inputs, LoadTimes, ObjectHistory, ObjectPlan, Target, TaskFact, drift_loop, plan_object,
 };
 use crate::decide::view::RuntimeView;
+use crate::declare::manifest::Spec;
+use crate::declare::manifest::kind::runtime::RuntimeSpec;
 use crate::declare::world::{Object, World};
 use crate::remember::store::row::JournalRow;
 
@@ -188,6 +190,27 @@ impl Memory {
     /// The last observation of a runtime.
     pub fn view(&self, runtime: &Name) -> Option<&Observed<RuntimeView>> {
         self.views.get(runtime)
+    }
+
+    /// A runtime that is declared, or gone from Git and still driven until what was loaded on it is undone.
+    pub fn driven(&self, runtime: &Name) -> Option<(&Arc<Object>, &RuntimeSpec)> {
+        let key = ObjectKey::new(Kind::Runtime, runtime.clone());
+        let object = self.world.objects.get(&key).or_else(|| self.removed.get(&key))?;
+        match &object.document.spec {
+            Spec::Runtime(spec) => Some((object, spec)),
+            _ => None,
+        }
+    }
+
+    /// What objects that are gone, or about to be (`removed`), still hold on a runtime.
+    pub fn left_on(&self, runtime: &Name, removed: &[Arc<Object>]) -> Vec<Target> {
+        let going = |key: &ObjectKey| {
+            self.removed.contains_key(key)
+                || removed.iter().any(|object| object.document.key == *key && object.document.prunes())
+        };
+        let held = self.inventory.iter().filter(|(key, _)| going(key)).flat_map(|(_, holdings)| holdings);
+        let targets = held.map(|holding| holding.target.clone());
+        targets.filter(|target| matches!(target, Target::Model { runtime: at, .. } if at == runtime)).collect()
     }
 
     /// The objects whose answer depends on a runtime: itself, the models it serves, the loadouts of its host, and

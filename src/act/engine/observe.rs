@@ -5,6 +5,7 @@
 //!    single probe through at growing intervals.
 //! 3. When a look says something new, whatever depends on the runtime is reconciled.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -19,6 +20,7 @@ use crate::core::{Digest, Kind, Name, Observed, backoff};
 use crate::decide::view::RuntimeView;
 use crate::declare::manifest::Spec;
 use crate::declare::manifest::kind::runtime::RuntimeSpec;
+use crate::declare::world::Object;
 
 use super::memory::fresh_for;
 use super::picture::Link;
@@ -33,29 +35,31 @@ const PROBE_MAX: Duration = Duration::from_secs(60);
 
 /// Starts observers for runtimes that are new or changed, and ends those of runtimes that are gone.
 pub fn align(shared: &Arc<Shared>) {
-    let world = Arc::clone(&shared.memory().world);
-    let gone: Vec<Name> = {
+    let wanted: BTreeMap<Name, Arc<Object>> = {
+        let memory = shared.memory();
+        let objects = memory.world.objects.values().chain(memory.removed.values());
+        let runtimes = objects.filter(|object| object.document.key.kind == Kind::Runtime);
+        runtimes.map(|object| (object.document.key.name.clone(), Arc::clone(object))).collect()
+    };
+    let ended: Vec<Name> = {
         let mut slots = shared.slots();
-        let stale: Vec<Name> = slots
-            .iter()
-            .filter(|(name, slot)| {
-                world.get(Kind::Runtime, name).is_none_or(|object| object.generation != slot.generation)
-            })
-            .map(|(name, _)| name.clone())
-            .collect();
-        for name in &stale {
+        let stale = |name: &Name, slot: &Slot| wanted.get(name).is_none_or(|it| it.generation != slot.generation);
+        let ended: Vec<Name> =
+            slots.iter().filter(|(name, slot)| stale(name, slot)).map(|(name, _)| name.clone()).collect();
+        for name in &ended {
             if let Some(slot) = slots.remove(name) {
                 slot.stop.cancel();
             }
         }
-        stale
+        ended
     };
-    for name in gone.iter().filter(|name| world.runtime(name).is_none()) {
+    for name in ended.iter().filter(|name| !wanted.contains_key(*name)) {
         shared.memory().forget_runtime(name);
     }
-    for (object, spec) in world.runtimes() {
-        let name = &object.document.key.name;
-        if shared.slot(name).is_none() {
+    for (name, object) in &wanted {
+        if let Spec::Runtime(spec) = &object.document.spec
+            && shared.slot(name).is_none()
+        {
             start(shared, name, spec, object.generation);
         }
     }
@@ -187,14 +191,16 @@ fn keep_failure(shared: &Shared, name: &Name, error: &RuntimeError, link: Link, 
         (changed, dependents)
     };
     if changed {
-        tracing::warn!(runtime = %name, problem = %why, "a runtime cannot be observed");
+        tracing::warn!(runtime = %name, "{name} cannot be observed: {why}");
         trigger(shared, name, dependents, "a runtime cannot be observed");
     }
     shared.touch();
 }
 
 fn trigger(shared: &Shared, name: &Name, dependents: Vec<crate::core::ObjectKey>, reason: &'static str) {
-    for key in dependents.into_iter().filter(|key| matches!(key.kind, Kind::Loadout)) {
+    let removed = Arc::clone(&shared.memory().removed);
+    let acts = |key: &crate::core::ObjectKey| key.kind == Kind::Loadout || removed.contains_key(key);
+    for key in dependents.into_iter().filter(acts) {
         shared.controller.trigger(&key, Lane::Drift, reason);
     }
     shared.controller.wake(&Edge::Runtime(name.clone()));
@@ -205,9 +211,9 @@ fn trigger(shared: &Shared, name: &Name, dependents: Vec<crate::core::ObjectKey>
 pub async fn look_now(shared: &Shared, name: &Name) -> Result<(), RuntimeError> {
     let Some(slot) = shared.slot(name) else { return Ok(()) };
     let view = slot.adapter.observe().await?;
-    let world = Arc::clone(&shared.memory().world);
-    if let Some(Spec::Runtime(spec)) = world.get(Kind::Runtime, name).map(|object| &object.document.spec) {
-        keep_view(shared, name, spec, view);
+    let spec = shared.memory().driven(name).map(|(_, spec)| spec.clone());
+    if let Some(spec) = spec {
+        keep_view(shared, name, &spec, view);
     }
     Ok(())
 }

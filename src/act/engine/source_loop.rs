@@ -108,7 +108,7 @@ fn hold(shared: &Shared, held: &Held) -> Report {
 
 fn fail(shared: &Shared, reason: &str, message: String, help: Option<String>) -> Report {
     let problem = problem(shared, reason, message.clone(), help.clone());
-    tracing::warn!(%reason, problem = %message, "the source is not ready; the last applied revision stays in force");
+    tracing::warn!(reason, "{message}; the last applied revision stays in force");
     settle_problem(shared, Some(problem), None);
     report(shared, "failed", message, help)
 }
@@ -150,12 +150,39 @@ async fn apply(shared: &Arc<Shared>, snapshot: Snapshot) -> Report {
         Ok(assembly) => assembly,
         Err(panic) => return fail(shared, "Failed", format!("reading the manifests broke off: {panic}"), None),
     };
+    if let Err(error) = keep_driven(shared, &assembly.changes.removed).await {
+        return fail(shared, "Failed", format!("the revision could not be written down: {error}"), None);
+    }
     if let Err(error) = write_down(shared, &assembly, &revision).await {
         return fail(shared, "Failed", format!("the revision could not be written down: {error}"), None);
     }
     let report = put_in_force(shared, assembly).await;
-    tracing::info!(revision = %revision, subject = %revision.commit.subject, message = %report.message, "applied");
+    let Revision { branch, commit } = &revision;
+    tracing::info!(%revision, "applied {branch}@{} \"{}\": {}", commit.sha.short(), commit.subject, report.message);
+    for problem in &report.problems {
+        tracing::warn!("{problem}");
+    }
     report
+}
+
+/// A runtime that goes together with what was loaded on it must be driven until that is undone, across a restart too:
+/// it is made to hold the same things, and so stays among the removed objects until they are gone.
+async fn keep_driven(shared: &Shared, removed: &[Arc<Object>]) -> Result<(), StoreError> {
+    if !shared.memory().world.policy_for_all().prune {
+        return Ok(());
+    }
+    for object in removed.iter().filter(|object| object.document.key.kind == Kind::Runtime) {
+        let key = &object.document.key;
+        let left = shared.memory().left_on(&key.name, removed);
+        for target in left {
+            let row = super::carry_out::held(shared, key, &target, shared.now());
+            let result = shared.store.adopt(row).await;
+            shared.note_store(&result);
+            result?;
+            shared.memory().hold(key, target, shared.now());
+        }
+    }
+    Ok(())
 }
 
 /// Writes the new world to the store in one transaction: the revision, every object whose row changed, the audit.
