@@ -83,7 +83,7 @@ async fn up(args: UpArgs) -> ExitCode {
         allowed_signers: args.verify.clone(),
         worktree: args.worktree,
         credentials_dir: args.credentials.clone(),
-        ..source::Options::new(args.repo.clone(), args.state.clone())
+        ..source::Options::new(whole(&args.repo), args.state.clone())
     };
     let options = Options {
         state_dir: args.state.clone(),
@@ -127,6 +127,11 @@ async fn up(args: UpArgs) -> ExitCode {
     engine.stop().await;
     tracing::info!("stopped; what was applied stays in force and is taken up at the next start");
     code
+}
+
+/// A local path written out, so that the page can say which folder it is about; an address as it is.
+fn whole(repo: &str) -> String {
+    Path::new(repo).canonicalize().map_or_else(|_| repo.to_owned(), |path| path.display().to_string())
 }
 
 async fn serve_page(listener: tokio::net::TcpListener, state: WebState, shutdown: CancellationToken) {

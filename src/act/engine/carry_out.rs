@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
+use crate::act::controller::breaker::Allow;
 use crate::act::controller::{Outcome, Run};
 use crate::act::runtime::{Fault, RuntimeError};
 use crate::core::clock::millis_since;
@@ -297,16 +298,28 @@ async fn act(shared: &Arc<Shared>, intent: &Intent) -> Result<(), Trouble> {
     match (&intent.target, intent.verb) {
         (Target::Model { runtime, served_as, .. }, verb @ (Verb::Load | Verb::Unload)) => {
             let slot = shared.slot(runtime).ok_or_else(|| Trouble::NotDriven(intent.target.to_string()))?;
-            let result = match verb {
-                Verb::Load => slot.adapter.load(served_as).await,
-                Verb::Unload | Verb::Enqueue | Verb::Cancel => slot.adapter.unload(served_as).await,
-            };
-            // Success and failure both changed what is so: see it before anything is said of it.
-            let seen = look_now(shared, runtime).await;
             let trouble = |error| {
                 let (verb, target) = (verb.as_str(), intent.target.to_string());
                 Trouble::Runtime { verb, target, runtime: runtime.clone(), error }
             };
+            let allowed = slot.breaker().allow(shared.now());
+            if let Allow::No { until } = allowed {
+                let message = format!("it failed too often and is not called before {until}");
+                return Err(trouble(RuntimeError::new(Fault::Unreachable, message)));
+            }
+            let result = match verb {
+                Verb::Load => slot.adapter.load(served_as).await,
+                Verb::Unload | Verb::Enqueue | Verb::Cancel => slot.adapter.unload(served_as).await,
+            };
+            match &result {
+                Err(error) if matches!(error.fault, Fault::Unreachable | Fault::Timeout) => {
+                    slot.breaker().failed(shared.now());
+                }
+                // It answered, and an answer that says no speaks for the host all the same.
+                Ok(()) | Err(_) => slot.breaker().succeeded(),
+            }
+            // Success and failure both changed what is so: see it before anything is said of it.
+            let seen = look_now(shared, runtime).await;
             result.map_err(trouble)?;
             seen.map_err(trouble)
         }

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::{Notify, watch};
 use tokio_util::sync::CancellationToken;
 
-use crate::act::controller::{self, Lane};
+use crate::act::controller::{self, Breaker, Lane};
 use crate::act::runtime::Adapter;
 use crate::act::source::Source;
 use crate::core::{Clock, Name, ObjectKey, Timestamp};
@@ -38,6 +38,21 @@ pub struct Slot {
     pub stop: CancellationToken,
     /// The generation of the Runtime it was made from.
     pub generation: u64,
+    /// Keeps a dead runtime from being called by everybody; looks are its probes.
+    breaker: Arc<Mutex<Breaker>>,
+}
+
+impl Slot {
+    #[must_use]
+    pub fn new(adapter: Arc<dyn Adapter>, stop: CancellationToken, generation: u64, seed: u64) -> Self {
+        let breaker = Arc::new(Mutex::new(Breaker::new(seed)));
+        Self { adapter, look: Arc::new(Notify::new()), stop, generation, breaker }
+    }
+
+    /// The breaker. Held for the length of a question.
+    pub fn breaker(&self) -> MutexGuard<'_, Breaker> {
+        self.breaker.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 /// What the parts of the engine share.

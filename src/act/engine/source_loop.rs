@@ -250,6 +250,8 @@ async fn put_in_force(shared: &Arc<Shared>, assembly: Assembly) -> Report {
     let Assembly { world, changes } = assembly;
     let text = summary_of(&changes, &world);
     let touched: Vec<ObjectKey> = changes.added.iter().chain(&changes.changed).cloned().collect();
+    let stands_otherwise = [&changes.quarantined, &changes.mended, &changes.held, &changes.retained, &changes.touched];
+    let noted: Vec<ObjectKey> = stands_otherwise.into_iter().flatten().cloned().collect();
     let first = shared.memory().world.revision.is_none();
     {
         let mut memory = shared.memory();
@@ -262,6 +264,8 @@ async fn put_in_force(shared: &Arc<Shared>, assembly: Assembly) -> Report {
     let released = begin_deletions(shared, &changes.removed).await;
     observe::align(shared);
     wake(shared, &touched, &changes.removed, first);
+    let broken = shared.memory().world.broken.iter().filter_map(|broken| broken.key.clone()).collect::<Vec<_>>();
+    shared.memory().note_all(noted.into_iter().chain(broken), now);
     shared.touch();
     let memory = shared.memory();
     let mut report = report_of(&memory.world.revision, "applied", text, None);

@@ -347,11 +347,43 @@ fn what_another_loadout_holds_too_is_left_to_it() {
     assert_eq!(plan.bookkeeping.len(), 1, "what is there as asked is adopted");
     scene.obey(&plan);
     let target = scene.inventory[&key("Loadout/desk")][0].target.clone();
+    let handed_over = loadout("{host: desk, models: [{model: small, state: loaded}]}")
+        .replace("kind: Loadout\nmetadata: {name: desk}", "kind: Loadout\nmetadata: {name: second}");
     scene.inventory.insert(key("Loadout/second"), vec![holding(target)]);
-    scene.commit(BASE);
+    scene.commit(&handed_over);
     let gone = scene.desk();
     assert!(gone.intents.is_empty());
     assert_eq!(gone.bookkeeping.len(), 1);
+}
+
+#[test]
+fn two_removed_loadouts_that_hold_the_same_do_not_leave_it_to_each_other() {
+    let mut scene = Scene::of(&loadout("{host: desk, models: [{model: small, state: loaded}]}")).sees(&[("s", Loaded)]);
+    let plan = scene.desk();
+    scene.obey(&plan);
+    scene.commit(BASE);
+    let holdings = scene.inventory[&key("Loadout/desk")].clone();
+    let other = Arc::clone(&scene.removed[&key("Loadout/desk")]);
+    scene.inventory.insert(key("Loadout/second"), holdings);
+    scene.removed.insert(key("Loadout/second"), other);
+    assert_eq!(deeds(&scene.desk()), ["unload s on swap"]);
+}
+
+#[test]
+fn a_removed_runtime_waits_until_what_was_loaded_on_it_is_undone() {
+    let mut scene = Scene::of(&loadout("{host: desk, models: [{model: small, state: loaded}]}")).sees(&[("s", Loaded)]);
+    let plan = scene.desk();
+    scene.obey(&plan);
+    let target = scene.inventory[&key("Loadout/desk")][0].target.clone();
+    scene.inventory.insert(key("Runtime/swap"), vec![holding(target)]);
+    scene.commit(BASE.split("---\n").next().unwrap());
+    let runtime = plan_object(&scene.inputs(), &key("Runtime/swap")).unwrap();
+    assert!(runtime.intents.is_empty() && runtime.bookkeeping.is_empty(), "it does nothing itself");
+    let gone = scene.desk();
+    assert_eq!(deeds(&gone), ["unload s on swap"]);
+    scene.obey(&gone);
+    let runtime = plan_object(&scene.inputs(), &key("Runtime/swap")).unwrap();
+    assert_eq!(runtime.bookkeeping.len(), 1, "now it may go");
 }
 
 #[test]
