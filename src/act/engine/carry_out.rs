@@ -47,7 +47,10 @@ pub async fn reconcile(shared: Arc<Shared>, run: Run<ObjectKey, Edge>, stop: Can
         plan
     };
     shared.touch();
-    let Some(plan) = plan else { return Outcome::done() };
+    let Some(plan) = plan else {
+        shared.memory().bury(&key);
+        return Outcome::done();
+    };
     if let Err(error) = settle_bookkeeping(&shared, &key, &plan).await {
         return failed(&shared, &key, &error);
     }
@@ -263,6 +266,12 @@ async fn carry_out(shared: &Arc<Shared>, intent: &Intent, stop: &CancellationTok
         result = act(shared, intent) => result,
         () = stop.cancelled() => {
             let why = "a newer version of the manifest took over, or Arcology was stopped";
+            if intent.verb == Verb::Load {
+                // It may come to be loaded all the same, and then somebody must answer for it.
+                let adopted = shared.store.adopt(held(shared, key, &intent.target, shared.now())).await;
+                shared.note_store(&adopted);
+                shared.memory().hold(key, intent.target.clone(), shared.now());
+            }
             let abandoned = shared.store.journal_abandon(&row.id, why).await;
             shared.note_store(&abandoned);
             return Ok(Done::Overtaken);

@@ -259,7 +259,16 @@ impl Memory {
         }
     }
 
-    /// Marks what a removed object holds as being deleted: the first phase.
+    /// Forgets a removed object that holds nothing.
+    pub fn bury(&mut self, key: &ObjectKey) {
+        if self.removed.contains_key(key) && !self.inventory.contains_key(key) {
+            Arc::make_mut(&mut self.removed).remove(key);
+            self.forget(key);
+        }
+    }
+
+    /// Marks what a removed object holds as being deleted: the first phase. One that holds nothing is kept until it was
+    /// looked at once more, because an action for it may still be under way.
     pub fn begin_deletion(&mut self, object: &Arc<Object>, now: Timestamp, deadline: Timestamp) {
         let key = &object.document.key;
         if let Some(holdings) = Arc::make_mut(&mut self.inventory).get_mut(key) {
@@ -267,8 +276,11 @@ impl Memory {
                 holding.deleting_since.get_or_insert(now);
                 holding.deadline.get_or_insert(deadline);
             }
-            Arc::make_mut(&mut self.removed).insert(key.clone(), Arc::clone(object));
+        } else if !matches!(key.kind, Kind::Loadout | Kind::Task) {
+            self.forget(key);
+            return;
         }
+        Arc::make_mut(&mut self.removed).insert(key.clone(), Arc::clone(object));
     }
 
     /// Applies bookkeeping that the store has taken.

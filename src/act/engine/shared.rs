@@ -173,8 +173,19 @@ impl Shared {
 
     /// Makes and publishes the picture of this moment.
     pub fn publish(&self) {
-        let picture = Arc::new(self.memory().picture(self.now()));
-        self.pictures.send_replace(picture);
+        let now = self.now();
+        let mut picture = self.memory().picture(now);
+        // When a failed object is tried again only the controller knows: it arms the timers.
+        let failed: Vec<ObjectKey> =
+            picture.histories.iter().filter(|(_, it)| it.failure.is_some()).map(|(key, _)| key.clone()).collect();
+        for key in failed {
+            let retry_at = self.controller.due_in(&key).map(|wait| crate::core::clock::after(now, wait));
+            let history = Arc::make_mut(&mut picture.histories).get_mut(&key);
+            if let Some(failure) = history.and_then(|history| history.failure.as_mut()) {
+                failure.retry_at = retry_at;
+            }
+        }
+        self.pictures.send_replace(Arc::new(picture));
     }
 
     /// The revision in force, as it stands in audit and journal.

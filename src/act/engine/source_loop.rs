@@ -27,6 +27,9 @@ use super::shared::Shared;
 /// By when the things that a removed object asked for should be undone; past it the page says so.
 const DELETION_DEADLINE: Duration = Duration::from_secs(600);
 
+/// The generation of an object that is gone.
+const GONE: u64 = u64::MAX;
+
 /// A person asks for a look.
 #[derive(Debug)]
 pub struct Request {
@@ -293,10 +296,6 @@ async fn begin_deletions(shared: &Shared, removed: &[Arc<Object>]) -> usize {
     for object in removed {
         let key = &object.document.key;
         let holdings: Vec<_> = shared.memory().inputs(now).holdings(key).to_vec();
-        if holdings.is_empty() {
-            shared.memory().forget(key);
-            continue;
-        }
         let policy = shared.memory().world.policy_for_all();
         if object.document.prunes() && policy.prune {
             let result = shared.store.begin_deletion(key.clone(), now, deadline).await;
@@ -331,7 +330,8 @@ fn wake(shared: &Shared, touched: &[ObjectKey], removed: &[Arc<Object>], first: 
         shared.controller.changed(key, memory.generation(key));
     }
     for key in removed {
-        shared.controller.trigger(&key, Lane::Person, "its manifest is gone");
+        // No object has this generation: it ends what is under way for the last one, and a return is a change again.
+        shared.controller.changed(&key, GONE);
     }
     if broad {
         for object in world.of_kind(Kind::Loadout) {
