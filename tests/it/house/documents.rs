@@ -191,7 +191,9 @@ fn examples_are_valid_manifests() {
     let examples = files("docs/examples", "yaml");
     assert!(!examples.is_empty());
     none(&examples.iter().flat_map(|file| problems(&file.path, &file.text)).collect::<Vec<_>>());
-    let on_pages: Vec<_> = pages().iter().flat_map(manifests_of).collect();
+    // The pages of diagnostics show mistakes on purpose; `manifest/pages.rs` holds them to what they say.
+    let sound = |page: &&File| !page.path.starts_with("docs/errors/");
+    let on_pages: Vec<_> = pages().iter().filter(sound).flat_map(manifests_of).collect();
     assert!(on_pages.len() >= 10, "every kind has an example: {} found", on_pages.len());
     none(&on_pages.iter().flat_map(|(path, text)| problems(path, text)).collect::<Vec<_>>());
 }
