@@ -2,6 +2,7 @@
 
 mod cli;
 mod double;
+mod house;
 mod manifest;
 mod remember;
 mod runtime;

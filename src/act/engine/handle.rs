@@ -74,6 +74,8 @@ impl Handle {
         };
         let written = self.shared.store.audit(audit).await;
         self.shared.note_store(&written);
+        // Whoever asks and then looks must see what came of it.
+        self.shared.publish();
         Ok(report)
     }
 

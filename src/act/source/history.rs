@@ -11,6 +11,7 @@ use git2::{Oid, Repository, Sort};
 
 use crate::core::{self, CommitSha, Timestamp, text};
 
+use super::index::Moved;
 use super::options::COMMITS_MAX;
 use super::{Error, tree};
 
@@ -80,15 +81,15 @@ impl Attribution {
         &self.commits
     }
 
-    /// Attributes the paths in `changed` that `tip` has (`present`) and forgets the others of them. What the history
+    /// Attributes the paths of `moved` that `tip` has (`present`) and forgets the others of them. What the history
     /// does not tell, because it is damaged or too long, stays without a commit: manifests do not depend on it.
-    pub fn update(&mut self, repo: &Repository, tip: Oid, changed: &[Arc<str>], present: impl Fn(&Arc<str>) -> bool) {
-        if changed.is_empty() {
+    pub fn update(&mut self, repo: &Repository, tip: Oid, moved: &Moved, present: impl Fn(&Arc<str>) -> bool) {
+        if moved.paths.is_empty() {
             return;
         }
-        let (followed, gone): (BTreeSet<_>, BTreeSet<_>) = changed.iter().cloned().partition(present);
+        let (followed, gone): (BTreeSet<_>, BTreeSet<_>) = moved.paths.iter().cloned().partition(present);
         let mut found = BTreeMap::new();
-        if let Err(error) = follow(repo, tip, followed.clone(), &mut found) {
+        if let Err(error) = follow(repo, tip, followed.clone(), moved, &mut found) {
             tracing::debug!(%error, "the history could not be followed to its end");
         }
         let commits = Arc::make_mut(&mut self.commits);
@@ -106,6 +107,7 @@ fn follow(
     repo: &Repository,
     tip: Oid,
     paths: Followed,
+    moved: &Moved,
     found: &mut BTreeMap<Arc<str>, core::Commit>,
 ) -> Result<(), Error> {
     let mut waiting = HashMap::from([(tip, paths)]);
@@ -117,7 +119,7 @@ fn follow(
         for parent in commit.parent_ids() {
             // The history of a shallow clone ends at a parent that is not there.
             let Ok(parent) = repo.find_commit(parent) else { continue };
-            let passed_on = split_off_unchanged(repo, &commit, &parent, &mut paths)?;
+            let passed_on = split_off_unchanged(repo, &commit, &parent, moved, &mut paths)?;
             if !passed_on.is_empty() {
                 queue.push((parent.time().seconds(), parent.id()));
                 merge(waiting.entry(parent.id()).or_default(), passed_on);
@@ -136,10 +138,16 @@ fn split_off_unchanged(
     repo: &Repository,
     commit: &git2::Commit<'_>,
     parent: &git2::Commit<'_>,
+    moved: &Moved,
     paths: &mut Followed,
 ) -> Result<Followed, Error> {
-    let changes = tree::changes(repo, Some(parent.tree_id()), Some(commit.tree_id()))?;
-    let differing: Followed = changes.iter().filter_map(|change| paths.take(&change.path)).collect();
+    let trees = (Some(parent.tree_id()), Some(commit.tree_id()));
+    let differing: Followed = if trees == (moved.from, moved.to) {
+        // The common case of one commit since the last look: this very difference was computed a moment ago.
+        moved.paths.iter().filter_map(|path| paths.take(path)).collect()
+    } else {
+        tree::changes(repo, trees.0, trees.1)?.iter().filter_map(|change| paths.take(&change.path)).collect()
+    };
     Ok(std::mem::replace(paths, differing))
 }
 

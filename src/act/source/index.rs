@@ -30,6 +30,9 @@ pub(super) struct Index {
 /// What moving to another tree did.
 #[derive(Debug, Default)]
 pub(super) struct Moved {
+    /// The trees that it moved between.
+    pub from: Option<Oid>,
+    pub to: Option<Oid>,
     /// Paths that are new, changed or gone.
     pub paths: Vec<Arc<str>>,
     pub stats: Stats,
@@ -57,6 +60,7 @@ impl Index {
             Err(Error::Corrupt { .. }) if self.tree.is_some() => {
                 let mut fresh = Self::default();
                 let mut moved = fresh.move_to(repo, to)?;
+                moved.from = None;
                 moved.paths.extend(self.entries.keys().filter(|path| !fresh.entries.contains_key(*path)).cloned());
                 *self = fresh;
                 return Ok(moved);
@@ -64,8 +68,8 @@ impl Index {
             other => other?,
         };
         let moved = self.apply(changes, |jobs| read_and_parse(repo, jobs))?;
-        self.tree = Some(to);
-        Ok(moved)
+        let from = self.tree.replace(to);
+        Ok(Moved { from, to: Some(to), ..moved })
     }
 
     /// Takes `changes` in, with `load` giving the parsed files that are asked for: `None` for what turns out to be
@@ -92,7 +96,8 @@ impl Index {
         self.entries = entries;
         let parsed = result?;
         let stats = Stats { parsed, reused: self.files.len().saturating_sub(parsed) };
-        Ok(Moved { paths: changes.into_iter().map(|change| change.path).collect(), stats })
+        let paths = changes.into_iter().map(|change| change.path).collect();
+        Ok(Moved { from: None, to: None, paths, stats })
     }
 
     /// The common case: only the changed paths are touched.

@@ -24,7 +24,7 @@ impl State {
     pub fn move_to(&mut self, repo: &Repository, id: Oid) -> Result<Stats, Error> {
         let tree = history::find(repo, id)?.tree_id();
         let moved = self.index.move_to(repo, tree)?;
-        self.attribution.update(repo, id, &moved.paths, |path| self.index.entries().contains_key(path));
+        self.attribution.update(repo, id, &moved, |path| self.index.entries().contains_key(path));
         Ok(moved.stats)
     }
 

@@ -172,13 +172,17 @@ fn entry(kind: Kind, id: Oid, name: &[u8], bad: Option<Fault>, prefix: &str, dep
 
 /// Git's order of tree entries: by name, a folder as if its name ended in a slash.
 fn compare(a: &TreeEntry<'_>, b: &TreeEntry<'_>) -> Ordering {
-    fn key<'a>(entry: &'a TreeEntry<'_>) -> impl Iterator<Item = &'a u8> {
-        let slash: &[u8] = if entry.kind() == Some(ObjectType::Tree) { b"/" } else { b"" };
-        entry.name_bytes().iter().chain(slash)
-    }
-    key(a).cmp(key(b))
+    let (left, right) = (a.name_bytes(), b.name_bytes());
+    let shared = left.len().min(right.len());
+    let next = |entry: &TreeEntry<'_>, name: &[u8]| match name.get(shared) {
+        Some(byte) => *byte,
+        None if entry.kind() == Some(ObjectType::Tree) => b'/',
+        None => 0,
+    };
+    let order = left[..shared].cmp(&right[..shared]);
+    order.then_with(|| next(a, left).cmp(&next(b, right))).then_with(|| left.len().cmp(&right.len()))
 }
 
 fn in_order(tree: &Tree<'_>) -> bool {
-    tree.iter().zip(tree.iter().skip(1)).all(|(a, b)| compare(&a, &b).is_lt())
+    tree.iter().is_sorted_by(|a, b| compare(a, b).is_lt())
 }

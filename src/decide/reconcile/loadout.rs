@@ -223,8 +223,12 @@ fn reckon_holdings<'a>(
             None => {}
         }
         let Some(view) = inputs.fresh_view(runtime) else { continue };
-        let loaded = view.model(served_as).is_some_and(|model| model.state == ModelState::Loaded);
-        if !loaded || named_elsewhere(inputs, spec, runtime, served_as) {
+        let state = view.model(served_as).map_or(ModelState::Unloaded, |model| model.state);
+        if matches!(state, ModelState::Loading | ModelState::Unloading | ModelState::Unknown) {
+            // Neither there nor gone: the next observation tells.
+            continue;
+        }
+        if state == ModelState::Unloaded || named_elsewhere(inputs, spec, runtime, served_as) {
             bookkeeping.push(Bookkeeping::Release(holding.target.clone()));
         } else if spec.unlisted != Unlisted::Unloaded {
             // With `unlisted: unloaded` the difference is already listed as such.

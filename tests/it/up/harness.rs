@@ -174,10 +174,6 @@ impl Daemon {
         self.log.lock().unwrap().clone()
     }
 
-    pub fn pid(&self) -> u32 {
-        self.child.id()
-    }
-
     /// `kill -9`: no handler runs.
     pub fn kill(mut self) {
         self.child.kill().unwrap();
@@ -202,6 +198,13 @@ impl Daemon {
 
     pub fn get(&self, path: &str) -> (u16, String) {
         self.ask("GET", path)
+    }
+
+    /// A page as text: what escaping hid is readable again.
+    pub fn page(&self, path: &str) -> String {
+        let (status, body) = self.get(path);
+        assert_eq!(status, 200, "{path}: {body}");
+        body.replace("&#x2f;", "/").replace("&quot;", "\"").replace("&#x27;", "'").replace("&gt;", ">")
     }
 
     pub fn ask(&self, method: &str, path: &str) -> (u16, String) {

@@ -81,7 +81,7 @@ fn step_3_drift_is_corrected_and_the_fourth_time_is_a_drift_loop() {
     assert_eq!((&row["sync"], &row["drift"]), (&json!("Drifted"), &json!("Missing")));
     assert!(row["hold"]["message"].as_str().unwrap().contains("models[textrank].state: unloaded"), "{row:#}");
     throughout(Duration::from_millis(700), || so(!file.exists(), "it fights on"));
-    let (_, page) = daemon.get("/drift");
+    let page = daemon.page("/drift");
     assert!(page.contains("DriftLoop"), "the page names it");
     place.says(&["reconcile"]);
     eventually("a person asked, so it is loaded again", || so(file.exists(), daemon.log()));
@@ -109,7 +109,7 @@ fn step_4_a_broken_manifest_costs_only_itself_across_a_restart_too() {
     {
         assert!(text.contains(part), "{part} is missing in:\n{text}");
     }
-    let (_, page) = daemon.get("/objects/Loadout/desk");
+    let page = daemon.page("/objects/Loadout/desk");
     assert!(page.contains("manifests/loadout.yaml") && page.contains("modles"), "the page shows it too");
 
     daemon.kill();
