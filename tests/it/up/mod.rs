@@ -3,4 +3,5 @@
 mod crash;
 pub mod harness;
 mod hostile;
+mod runtimes;
 mod steps;
