@@ -143,8 +143,12 @@ fn step_5_plan_tells_what_a_commit_does_and_touches_nothing() {
 
     let daemon = place.up();
     eventually("the loop did it", || so(place.loaded("lead").exists(), daemon.log()));
-    let done = audit_of(&daemon, "load", "Loadout/desk");
-    assert_eq!(done.last().unwrap()["reason"], intents[0]["reason"], "the very plan that the loop carries out");
+    // The file is there a moment before the audit's row of it.
+    let done = eventually("the audit tells of both loads", || {
+        let done = audit_of(&daemon, "load", "Loadout/desk");
+        if done.len() == 2 { Ok(done) } else { Err(format!("{done:#?}")) }
+    });
+    assert_eq!(done[1]["reason"], intents[0]["reason"], "the very plan that the loop carries out");
 }
 
 #[test]
