@@ -5,7 +5,7 @@
 //!
 //! Stands above the wings, because it is where they meet.
 
-use std::io::{IsTerminal, Write};
+use std::io::Write;
 use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -20,6 +20,7 @@ use crate::act::source;
 use crate::decide::reconcile::{ObjectStatus, Sync};
 use crate::tell::cli::verb::up::{LogFormat, UpArgs};
 use crate::tell::control::{self, ControlState};
+use crate::tell::log::Calm;
 use crate::tell::web::{self, WebState};
 
 /// How long `--once` waits for everything to settle.
@@ -50,23 +51,12 @@ fn start_log(format: LogFormat, verbose: u8) {
         .with_env_filter(tracing_subscriber::EnvFilter::new(level))
         .with_writer(std::io::stderr)
         .with_target(false)
-        .with_ansi(
-            std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty()),
-        );
+        .with_ansi(false);
     // A second subscriber in one process (tests) is refused; the first one goes on.
     let _ = match format {
-        LogFormat::Text => builder.compact().with_timer(Clock).try_init(),
+        LogFormat::Text => builder.event_format(Calm { fields: verbose > 0 }).try_init(),
         LogFormat::Json => builder.json().try_init(),
     };
-}
-
-/// The time of day in the log of a terminal; the date is in the JSON log.
-struct Clock;
-
-impl tracing_subscriber::fmt::time::FormatTime for Clock {
-    fn format_time(&self, w: &mut tracing_subscriber::fmt::format::Writer<'_>) -> std::fmt::Result {
-        write!(w, "{}", jiff::Zoned::now().strftime("%H:%M:%S"))
-    }
 }
 
 /// Says why it cannot go on, and what to do next.
@@ -93,7 +83,7 @@ async fn up(args: UpArgs) -> ExitCode {
         allowed_signers: args.verify.clone(),
         worktree: args.worktree,
         credentials_dir: args.credentials.clone(),
-        ..source::Options::new(args.repo.clone(), args.state.clone())
+        ..source::Options::new(whole(&args.repo), args.state.clone())
     };
     let options = Options {
         state_dir: args.state.clone(),
@@ -137,6 +127,11 @@ async fn up(args: UpArgs) -> ExitCode {
     engine.stop().await;
     tracing::info!("stopped; what was applied stays in force and is taken up at the next start");
     code
+}
+
+/// A local path written out, so that the page can say which folder it is about; an address as it is.
+fn whole(repo: &str) -> String {
+    Path::new(repo).canonicalize().map_or_else(|_| repo.to_owned(), |path| path.display().to_string())
 }
 
 async fn serve_page(listener: tokio::net::TcpListener, state: WebState, shutdown: CancellationToken) {

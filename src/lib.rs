@@ -1,6 +1,6 @@
 //! Arcology: GitOps for the AI runtimes on your own machines.
 //!
-//! A guided tour of the house, from the bottom up. A wing uses only wings below it; `tests/it/architecture.rs` checks.
+//! A guided tour of the house, from the bottom up. A wing uses only wings below it; `tests/it/house/wings.rs` checks.
 //!
 //! - [`core`]: words every wing uses: names, digests, times, observed values.
 //! - [`declare`]: what people declare: manifests, diagnostics, the world they add up to. Pure.

@@ -7,18 +7,18 @@
 //! no proxy, no cookies, no decompression; only `http` and `https`; a token is read when it is used and appears in no
 //! error; the path that is asked for is the path that was written, never one that was normalised into another.
 
+mod secret;
+
 use std::error::Error as _;
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use self::secret::Secret;
 use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue, LOCATION, RETRY_AFTER};
 use serde::de::DeserializeOwned;
-use tokio::io::AsyncReadExt as _;
 
-/// The longest token; bearer tokens are some dozens of characters, signed ones a few thousand.
-pub const TOKEN_BYTES_MAX: u64 = 16 * 1024;
 /// The longest wait that a `Retry-After` header is believed to ask for.
 pub const RETRY_AFTER_MAX: Duration = Duration::from_secs(3_600);
 const KEEPALIVE: Duration = Duration::from_secs(30);
@@ -104,13 +104,9 @@ pub struct Streaming {
     secret: Option<Secret>,
 }
 
-/// A token on its way into a header. Never shown.
-#[derive(Clone)]
-struct Secret(Arc<str>);
-
-impl fmt::Debug for Secret {
+impl fmt::Debug for Answer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("(hidden)")
+        write!(f, "Answer({} to {}, {} bytes)", self.status, self.path, self.body.len())
     }
 }
 
@@ -274,21 +270,11 @@ impl Client {
     async fn token(&self) -> Result<Option<Secret>, Error> {
         let Some(path) = &self.options.token_file else { return Ok(None) };
         let bad = |why: String| Error::Token { file: path.display().to_string(), why };
-        let file = tokio::fs::File::open(path).await.map_err(|e| bad(e.to_string()))?;
-        let mut text = String::new();
-        file.take(TOKEN_BYTES_MAX + 1).read_to_string(&mut text).await.map_err(|e| bad(e.kind().to_string()))?;
-        let token = text.trim();
-        if text.len() as u64 > TOKEN_BYTES_MAX {
-            return Err(bad(format!("it is larger than {TOKEN_BYTES_MAX} bytes")));
-        }
-        if token.is_empty() || !token.bytes().all(|b| b.is_ascii_graphic()) {
-            return Err(bad("it must hold one line of printable ASCII without spaces".to_owned()));
-        }
-        Ok(Some(Secret(token.into())))
+        Secret::read(path).await.map(Some).map_err(bad)
     }
 
     fn bearer(&self, secret: &Secret) -> Result<HeaderValue, Error> {
-        let mut value = HeaderValue::from_str(&format!("Bearer {}", secret.0)).map_err(|_| Error::Token {
+        let mut value = HeaderValue::from_str(&secret.bearer()).map_err(|_| Error::Token {
             file: "of the runtime".to_owned(),
             why: "no header can carry it".to_owned(),
         })?;
@@ -435,10 +421,7 @@ fn retry_after(headers: &HeaderMap) -> Option<Duration> {
 }
 
 fn without_secret(secret: Option<&Secret>, text: &str) -> String {
-    match secret {
-        Some(secret) => text.replace(&*secret.0, "(hidden)"),
-        None => text.to_owned(),
-    }
+    secret.map_or_else(|| text.to_owned(), |secret| secret.hide(text))
 }
 
 /// The innermost cause, which names what happened; the outer ones repeat the address.
@@ -495,12 +478,5 @@ mod tests {
         assert_eq!(wait("1"), Some(Duration::from_secs(1)));
         assert_eq!(wait("99999999999"), Some(RETRY_AFTER_MAX));
         assert_eq!(wait("Wed, 21 Oct 2015 07:28:00 GMT"), None);
-    }
-
-    #[test]
-    fn a_secret_is_hidden_in_what_is_shown() {
-        let secret = Secret("tok3n".into());
-        assert_eq!(without_secret(Some(&secret), "you sent Bearer tok3n"), "you sent Bearer (hidden)");
-        assert_eq!(format!("{secret:?}"), "(hidden)");
     }
 }

@@ -1,10 +1,17 @@
 //! Small text rules used in every message: nearest names, plurals, shortening.
 
+/// The longest text that is compared with candidates, in characters.
+pub const NEAREST_CHARS_MAX: usize = 128;
+
 /// The candidate most like `wanted`, when one is near enough to be what was meant.
 ///
 /// Near means a Damerau-Levenshtein distance of at most a third of the longer word, or that the two differ only in
-/// case, `-` and `_`.
+/// case, `-` and `_`. Nothing is near a text of more than [`NEAREST_CHARS_MAX`] characters: comparing takes time that
+/// grows with the product of the lengths, and `wanted` may be anything.
 pub fn nearest<'a>(wanted: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    if wanted.chars().nth(NEAREST_CHARS_MAX).is_some() {
+        return None;
+    }
     let plain = |text: &str| text.to_lowercase().replace(['-', '_', ' '], "");
     let target = plain(wanted);
     candidates
@@ -54,6 +61,8 @@ mod tests {
         assert_eq!(nearest("minilmm", names), Some("minilm"));
         assert_eq!(nearest("max_words", ["maxWords", "minWords"]), Some("maxWords"));
         assert_eq!(nearest("whisper", names), None);
+        let long = "x".repeat(NEAREST_CHARS_MAX + 1);
+        assert_eq!(nearest(&long, [long.as_str()]), None);
     }
 
     #[test]

@@ -3,5 +3,6 @@
 pub mod cli;
 pub mod control;
 pub mod diagnostics;
+pub mod log;
 pub mod terminal;
 pub mod web;

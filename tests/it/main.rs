@@ -1,5 +1,12 @@
 //! All integration tests in one binary: one link step.
 
+mod cli;
+mod double;
+mod house;
 mod manifest;
 mod remember;
+mod runtime;
 mod source;
+mod up;
+mod web;
+mod world;

@@ -91,6 +91,13 @@ impl<K: Key, E: Edge> Handle<K, E> {
         });
     }
 
+    /// How long until the next look at `key`; none when it is being looked at, is due, or has none planned.
+    #[must_use]
+    pub fn due_in(&self, key: &K) -> Option<std::time::Duration> {
+        let (state, now) = self.shared.lock();
+        state.queue.due_in(key, now)
+    }
+
     /// Where every key stands.
     #[must_use]
     pub fn snapshot(&self) -> Snapshot<K, E> {

@@ -5,7 +5,7 @@
 //!
 //! # Flow
 //!
-//! 1. Something happens. [`Handle`] puts the key into the [`queue`](self): a new generation (`changed`), an observation
+//! 1. Something happens. [`Handle`] puts the key into the queue: a new generation (`changed`), an observation
 //!    or a person asking (`trigger`), an edge (`wake`). A key is there once, however often it is asked for.
 //! 2. [`Controller::run`] takes the next key that is due, best [`Lane`] first, when a slot is free, and calls the
 //!    reconcile function with a [`Run`]: the key, its generation, and every reason why it is looked at.
@@ -27,11 +27,14 @@
 //!
 //! - Reconciling looks at the world anew each time: a trigger says *that* something changed, never *what*.
 //! - `wake` is called when something changes, not while it stays so: each call costs a run of all who wait for it.
+//! - A run does not trigger its own key: it would be looked at for ever.
 //! - A reconcile function yields to the runtime. One that blocks its thread cannot be stopped by its deadline.
 //!
 //! # Caveats
 //!
 //! - Lanes are strict: resyncs wait for as long as better lanes have work.
+//! - Nobody knows beforehand which run will be slow. Where more of them turn slow at once than there are slow slots, the
+//!   rest keep their fast slots until a slow one is free or their deadline ends.
 //! - The queue is memory. After a restart every object is handed in again, and looked at anew.
 
 mod backoff;

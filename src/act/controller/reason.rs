@@ -42,7 +42,7 @@ pub enum Reason<E> {
     CutShort,
 }
 
-/// All reasons of one run: each once, in the order in which they came, at most [`REASONS_MAX`].
+/// All reasons of one run: each once, in the order in which they came, at most `REASONS_MAX`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Reasons<E> {
     kept: Vec<Reason<E>>,

@@ -143,18 +143,23 @@ where
 {
     /// Starts all that may start now, and says how long there is nothing else to do.
     fn start_what_is_due(&mut self) -> Duration {
-        let shared = self.shared;
-        let (mut state, now) = shared.lock();
+        let mut started = Vec::new();
+        let (mut state, now) = self.shared.lock();
         state.queue.advance(now);
         while let Some(run) = state.queue.start(now) {
             let stop = self.shutdown.child_token();
             state.stops.insert(run.key.clone(), stop.clone());
-            self.spawn(run, stop);
+            started.push((run, stop));
         }
-        if state.queue.is_settled(now) {
-            shared.say_quiet();
+        let nap = state.queue.next_due().map_or(NAP_MAX, |due| due.since(now).min(NAP_MAX));
+        let settled = state.queue.is_settled(now);
+        drop(state);
+
+        started.into_iter().for_each(|(run, stop)| self.spawn(run, stop));
+        if settled {
+            self.shared.say_quiet();
         }
-        state.queue.next_due().map_or(NAP_MAX, |due| due.since(now).min(NAP_MAX))
+        nap
     }
 
     fn spawn(&mut self, run: Run<K, E>, stop: CancellationToken) {

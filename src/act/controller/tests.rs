@@ -15,8 +15,8 @@ use tokio_util::sync::CancellationToken;
 use super::{Controller, Handle, Lane, Options, Outcome, Place, Reason, Run, Standing, Stopped, Unfinished};
 use crate::core::backoff::{BASE, CAP};
 
-pub(super) type Said = Outcome<&'static str>;
-pub(super) type Look = Run<u32, &'static str>;
+type Said = Outcome<&'static str>;
+type Look = Run<u32, &'static str>;
 
 /// A controller that runs, and everything it ran.
 struct Bench {
@@ -232,6 +232,16 @@ async fn shutdown_starts_nothing_new_and_lets_runs_finish_within_the_grace_time(
     assert_eq!(unfinished, Unfinished { dropped: vec![], owed: vec![2, 3] });
     assert_eq!(looks.lock().unwrap().len(), 1);
     assert_eq!(handle.snapshot().standings[0].place, Place::Idle, "the first one finished");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_told_together_with_shutdown_is_owed_and_not_started() {
+    let bench = Bench::start(Options::default(), |_, _| says(Outcome::done()));
+    breathe().await;
+    bench.ask(1);
+    let looks = Arc::clone(&bench.looks);
+    assert_eq!(bench.stop().await, Unfinished { dropped: vec![], owed: vec![1] });
+    assert!(looks.lock().unwrap().is_empty());
 }
 
 #[tokio::test(start_paused = true)]

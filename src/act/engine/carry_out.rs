@@ -11,9 +11,12 @@ use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
+use crate::act::controller::breaker::Allow;
 use crate::act::controller::{Outcome, Run};
 use crate::act::runtime::{Fault, RuntimeError};
-use crate::core::{Name, ObjectKey, Timestamp};
+use crate::core::clock::millis_since;
+use crate::core::text::age;
+use crate::core::{Kind, Name, ObjectKey, Timestamp};
 use crate::decide::reconcile::{
     Bookkeeping, Failure, HoldReason, Intent, ObjectPlan, ObjectStatus, Sync, Target, Verb, task,
 };
@@ -22,8 +25,8 @@ use crate::declare::manifest::Spec;
 use crate::remember::store::row::InventoryRow;
 use crate::remember::store::{AuditEntry, Effects, NewIntent};
 
-use super::observe::look_now;
-use super::queue;
+use super::intake;
+use super::observe::{self, look_now};
 use super::shared::{Edge, Shared};
 
 /// How often a settled object is planned again although nothing happened.
@@ -44,7 +47,10 @@ pub async fn reconcile(shared: Arc<Shared>, run: Run<ObjectKey, Edge>, stop: Can
         plan
     };
     shared.touch();
-    let Some(plan) = plan else { return Outcome::done() };
+    let Some(plan) = plan else {
+        shared.memory().bury(&key);
+        return Outcome::done();
+    };
     if let Err(error) = settle_bookkeeping(&shared, &key, &plan).await {
         return failed(&shared, &key, &error);
     }
@@ -117,7 +123,7 @@ fn runtimes_of(status: &ObjectStatus, shared: &Shared, key: &ObjectKey) -> Vec<E
 fn failed(shared: &Shared, key: &ObjectKey, error: &Trouble) -> Outcome<Edge> {
     let now = shared.now();
     let message = error.to_string();
-    tracing::warn!(object = %key, problem = %message, "an action failed");
+    tracing::warn!(object = %key, "{key}: {message}");
     let mut memory = shared.memory();
     let generation = memory.generation(key);
     memory.history(key, |history| {
@@ -166,7 +172,7 @@ enum Done {
     Overtaken,
 }
 
-async fn settle_bookkeeping(shared: &Shared, key: &ObjectKey, plan: &ObjectPlan) -> Result<(), Trouble> {
+async fn settle_bookkeeping(shared: &Arc<Shared>, key: &ObjectKey, plan: &ObjectPlan) -> Result<(), Trouble> {
     for entry in &plan.bookkeeping {
         let now = shared.now();
         let result = match entry {
@@ -176,6 +182,10 @@ async fn settle_bookkeeping(shared: &Shared, key: &ObjectKey, plan: &ObjectPlan)
         shared.note_store(&result);
         result?;
         shared.memory().book(key, entry, now);
+    }
+    if key.kind == Kind::Runtime && !plan.bookkeeping.is_empty() {
+        // What was left on a runtime that is gone is undone: it need not be driven any more.
+        observe::align(shared);
     }
     Ok(())
 }
@@ -250,11 +260,18 @@ async fn carry_out(shared: &Arc<Shared>, intent: &Intent, stop: &CancellationTok
     if let Some(saw) = &intent.corrects {
         shared.memory().note_correction(key, saw, shared.now());
     }
-    tracing::info!(object = %key, verb = intent.verb.as_str(), target = %intent.target, reason = %intent.reason, "acting");
+    tracing::info!(object = %key, "{} {}: {}", intent.verb.as_str(), intent.target, intent.reason);
+    let began = shared.now();
     let result = tokio::select! {
         result = act(shared, intent) => result,
         () = stop.cancelled() => {
             let why = "a newer version of the manifest took over, or Arcology was stopped";
+            if intent.verb == Verb::Load {
+                // It may come to be loaded all the same, and then somebody must answer for it.
+                let adopted = shared.store.adopt(held(shared, key, &intent.target, shared.now())).await;
+                shared.note_store(&adopted);
+                shared.memory().hold(key, intent.target.clone(), shared.now());
+            }
             let abandoned = shared.store.journal_abandon(&row.id, why).await;
             shared.note_store(&abandoned);
             return Ok(Done::Overtaken);
@@ -279,6 +296,8 @@ async fn carry_out(shared: &Arc<Shared>, intent: &Intent, stop: &CancellationTok
     shared.note_store(&finished);
     result?;
     finished?;
+    let took = age(millis_since(began, shared.now()));
+    tracing::info!(object = %key, "{} {}: done in {took}", intent.verb.as_str(), intent.target);
     believe(shared, key, intent.verb.as_str(), &intent.target);
     learn(shared, intent).await;
     Ok(Done::Carried)
@@ -288,21 +307,33 @@ async fn act(shared: &Arc<Shared>, intent: &Intent) -> Result<(), Trouble> {
     match (&intent.target, intent.verb) {
         (Target::Model { runtime, served_as, .. }, verb @ (Verb::Load | Verb::Unload)) => {
             let slot = shared.slot(runtime).ok_or_else(|| Trouble::NotDriven(intent.target.to_string()))?;
-            let result = match verb {
-                Verb::Load => slot.adapter.load(served_as).await,
-                Verb::Unload | Verb::Enqueue | Verb::Cancel => slot.adapter.unload(served_as).await,
-            };
-            // Success and failure both changed what is so: see it before anything is said of it.
-            let seen = look_now(shared, runtime).await;
             let trouble = |error| {
                 let (verb, target) = (verb.as_str(), intent.target.to_string());
                 Trouble::Runtime { verb, target, runtime: runtime.clone(), error }
             };
+            let allowed = slot.breaker().allow(shared.now());
+            if let Allow::No { until } = allowed {
+                let message = format!("it failed too often and is not called before {until}");
+                return Err(trouble(RuntimeError::new(Fault::Unreachable, message)));
+            }
+            let result = match verb {
+                Verb::Load => slot.adapter.load(served_as).await,
+                Verb::Unload | Verb::Enqueue | Verb::Cancel => slot.adapter.unload(served_as).await,
+            };
+            match &result {
+                Err(error) if matches!(error.fault, Fault::Unreachable | Fault::Timeout) => {
+                    slot.breaker().failed(shared.now());
+                }
+                // It answered, and an answer that says no speaks for the host all the same.
+                Ok(()) | Err(_) => slot.breaker().succeeded(),
+            }
+            // Success and failure both changed what is so: see it before anything is said of it.
+            let seen = look_now(shared, runtime).await;
             result.map_err(trouble)?;
             seen.map_err(trouble)
         }
-        (Target::Task { id }, Verb::Enqueue) => queue::enqueue_committed(shared, &intent.object, id).await,
-        (Target::Task { id }, Verb::Cancel) => queue::cancel(shared, id, "arcology", &intent.reason).await,
+        (Target::Task { id }, Verb::Enqueue) => intake::enqueue_committed(shared, &intent.object, id).await,
+        (Target::Task { id }, Verb::Cancel) => intake::cancel(shared, id, "arcology", &intent.reason).await,
         (Target::Model { .. }, Verb::Enqueue | Verb::Cancel) | (Target::Task { .. }, Verb::Load | Verb::Unload) => {
             Err(Trouble::Task(format!("{} makes no sense for {}", intent.verb.as_str(), intent.target)))
         }
@@ -319,7 +350,7 @@ fn effects(shared: &Shared, key: &ObjectKey, verb: &str, target: &Target) -> Eff
 }
 
 /// An inventory entry, as it is written down.
-fn held(shared: &Shared, key: &ObjectKey, target: &Target, now: Timestamp) -> InventoryRow {
+pub fn held(shared: &Shared, key: &ObjectKey, target: &Target, now: Timestamp) -> InventoryRow {
     let prunes = shared.memory().world.objects.get(key).is_none_or(|object| object.document.prunes());
     InventoryRow { object: key.clone(), target: json(target), since: now, prunes, deleting_since: None, deadline: None }
 }

@@ -12,6 +12,8 @@ use crate::decide::reconcile::{
     Bookkeeping, Holding, Inputs, LoadTimes, ObjectHistory, ObjectPlan, Target, TaskFact, drift_loop, plan_object,
 };
 use crate::decide::view::RuntimeView;
+use crate::declare::manifest::Spec;
+use crate::declare::manifest::kind::runtime::RuntimeSpec;
 use crate::declare::world::{Object, World};
 use crate::remember::store::row::JournalRow;
 
@@ -190,6 +192,27 @@ impl Memory {
         self.views.get(runtime)
     }
 
+    /// A runtime that is declared, or gone from Git and still driven until what was loaded on it is undone.
+    pub fn driven(&self, runtime: &Name) -> Option<(&Arc<Object>, &RuntimeSpec)> {
+        let key = ObjectKey::new(Kind::Runtime, runtime.clone());
+        let object = self.world.objects.get(&key).or_else(|| self.removed.get(&key))?;
+        match &object.document.spec {
+            Spec::Runtime(spec) => Some((object, spec)),
+            _ => None,
+        }
+    }
+
+    /// What objects that are gone, or about to be (`removed`), still hold on a runtime.
+    pub fn left_on(&self, runtime: &Name, removed: &[Arc<Object>]) -> Vec<Target> {
+        let going = |key: &ObjectKey| {
+            self.removed.contains_key(key)
+                || removed.iter().any(|object| object.document.key == *key && object.document.prunes())
+        };
+        let held = self.inventory.iter().filter(|(key, _)| going(key)).flat_map(|(_, holdings)| holdings);
+        let targets = held.map(|holding| holding.target.clone());
+        targets.filter(|target| matches!(target, Target::Model { runtime: at, .. } if at == runtime)).collect()
+    }
+
     /// The objects whose answer depends on a runtime: itself, the models it serves, the loadouts of its host, and
     /// removed objects that hold something on it.
     pub fn dependents(&self, runtime: &Name) -> Vec<ObjectKey> {
@@ -236,7 +259,16 @@ impl Memory {
         }
     }
 
-    /// Marks what a removed object holds as being deleted: the first phase.
+    /// Forgets a removed object that holds nothing.
+    pub fn bury(&mut self, key: &ObjectKey) {
+        if self.removed.contains_key(key) && !self.inventory.contains_key(key) {
+            Arc::make_mut(&mut self.removed).remove(key);
+            self.forget(key);
+        }
+    }
+
+    /// Marks what a removed object holds as being deleted: the first phase. One that holds nothing is kept until it was
+    /// looked at once more, because an action for it may still be under way.
     pub fn begin_deletion(&mut self, object: &Arc<Object>, now: Timestamp, deadline: Timestamp) {
         let key = &object.document.key;
         if let Some(holdings) = Arc::make_mut(&mut self.inventory).get_mut(key) {
@@ -244,8 +276,11 @@ impl Memory {
                 holding.deleting_since.get_or_insert(now);
                 holding.deadline.get_or_insert(deadline);
             }
-            Arc::make_mut(&mut self.removed).insert(key.clone(), Arc::clone(object));
+        } else if !matches!(key.kind, Kind::Loadout | Kind::Task) {
+            self.forget(key);
+            return;
         }
+        Arc::make_mut(&mut self.removed).insert(key.clone(), Arc::clone(object));
     }
 
     /// Applies bookkeeping that the store has taken.

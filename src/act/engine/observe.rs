@@ -1,10 +1,11 @@
 //! Observing runtimes: one observer a runtime, by events where it has them and by looking where it has not.
 //!
 //! 1. Look now, then every `observeEvery` with jitter, and at once when an event or a finished action says so.
-//! 2. A look that fails keeps the last value, which is stale from then on; after six failures the breaker lets a
-//!    single probe through at growing intervals.
+//! 2. A look that fails keeps the last value, which is stale from then on. After six failures the runtime's breaker
+//!    opens: looks become single probes at growing intervals, and nothing else calls it.
 //! 3. When a look says something new, whatever depends on the runtime is reconciled.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,49 +14,52 @@ use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 use crate::act::controller::Lane;
+use crate::act::controller::breaker::Allow;
 use crate::act::runtime::{Adapter, RuntimeError, RuntimeEvent, connect};
+use crate::core::clock::millis_since;
 use crate::core::rng::Rng;
 use crate::core::{Digest, Kind, Name, Observed, backoff};
 use crate::decide::view::RuntimeView;
 use crate::declare::manifest::Spec;
 use crate::declare::manifest::kind::runtime::RuntimeSpec;
+use crate::declare::world::Object;
 
 use super::memory::fresh_for;
 use super::picture::Link;
 use super::shared::{Edge, Shared, Slot};
 
-/// This many looks may fail in a row before the link counts as down and probes become rare.
-const FAILURES_TO_OPEN: u32 = 6;
 /// Events within this time are followed by one look.
 const EVENT_PAUSE: Duration = Duration::from_millis(15);
-/// The longest pause between probes of a runtime that is down.
-const PROBE_MAX: Duration = Duration::from_secs(60);
+/// The longest pause between attempts to connect to a runtime's events.
+const RECONNECT_MAX: Duration = Duration::from_secs(60);
 
 /// Starts observers for runtimes that are new or changed, and ends those of runtimes that are gone.
 pub fn align(shared: &Arc<Shared>) {
-    let world = Arc::clone(&shared.memory().world);
-    let gone: Vec<Name> = {
+    let wanted: BTreeMap<Name, Arc<Object>> = {
+        let memory = shared.memory();
+        let objects = memory.world.objects.values().chain(memory.removed.values());
+        let runtimes = objects.filter(|object| object.document.key.kind == Kind::Runtime);
+        runtimes.map(|object| (object.document.key.name.clone(), Arc::clone(object))).collect()
+    };
+    let ended: Vec<Name> = {
         let mut slots = shared.slots();
-        let stale: Vec<Name> = slots
-            .iter()
-            .filter(|(name, slot)| {
-                world.get(Kind::Runtime, name).is_none_or(|object| object.generation != slot.generation)
-            })
-            .map(|(name, _)| name.clone())
-            .collect();
-        for name in &stale {
+        let stale = |name: &Name, slot: &Slot| wanted.get(name).is_none_or(|it| it.generation != slot.generation);
+        let ended: Vec<Name> =
+            slots.iter().filter(|(name, slot)| stale(name, slot)).map(|(name, _)| name.clone()).collect();
+        for name in &ended {
             if let Some(slot) = slots.remove(name) {
                 slot.stop.cancel();
             }
         }
-        stale
+        ended
     };
-    for name in gone.iter().filter(|name| world.runtime(name).is_none()) {
+    for name in ended.iter().filter(|name| !wanted.contains_key(*name)) {
         shared.memory().forget_runtime(name);
     }
-    for (object, spec) in world.runtimes() {
-        let name = &object.document.key.name;
-        if shared.slot(name).is_none() {
+    for (name, object) in &wanted {
+        if let Spec::Runtime(spec) = &object.document.spec
+            && shared.slot(name).is_none()
+        {
             start(shared, name, spec, object.generation);
         }
     }
@@ -71,27 +75,23 @@ fn start(shared: &Arc<Shared>, name: &Name, spec: &RuntimeSpec, generation: u64)
             return;
         }
     };
-    let slot = Slot {
-        adapter: Arc::clone(&adapter),
-        look: Arc::new(Notify::new()),
-        stop: shared.shutdown.child_token(),
-        generation,
-    };
+    // Jitter must differ between runtimes and repeat between runs: the name is the seed.
+    let seed = seed_of(name);
+    let slot = Slot::new(Arc::clone(&adapter), shared.shutdown.child_token(), generation, seed);
     shared.slots().insert(name.clone(), slot.clone());
     let observer = Observer {
         shared: Arc::clone(shared),
         name: name.clone(),
         spec: spec.clone(),
-        adapter,
+        slot: slot.clone(),
         failures: 0,
         pause: Duration::ZERO,
-        // Jitter must differ between runtimes and repeat between runs: the name is the seed.
-        rng: Rng::new(seed_of(name)),
+        rng: Rng::new(seed),
     };
-    if observer.adapter.abilities().events {
-        tokio::spawn(listen(Arc::clone(&observer.adapter), Arc::clone(&slot.look), slot.stop.clone(), seed_of(name)));
+    if adapter.abilities().events {
+        tokio::spawn(listen(adapter, slot.look, slot.stop, seed));
     }
-    tokio::spawn(observer.run(slot.look, slot.stop));
+    tokio::spawn(observer.run());
 }
 
 fn seed_of(name: &Name) -> u64 {
@@ -103,24 +103,31 @@ struct Observer {
     shared: Arc<Shared>,
     name: Name,
     spec: RuntimeSpec,
-    adapter: Arc<dyn Adapter>,
+    slot: Slot,
     failures: u32,
-    /// The pause before the next probe while the runtime is down.
+    /// The pause after the last failed look, while the breaker is closed.
     pause: Duration,
     rng: Rng,
 }
 
 impl Observer {
-    async fn run(mut self, look: Arc<Notify>, stop: CancellationToken) {
+    async fn run(mut self) {
+        let Slot { adapter, look, stop, .. } = self.slot.clone();
         loop {
-            let seen = tokio::select! {
-                seen = self.adapter.observe() => seen,
-                () = stop.cancelled() => return,
+            let allowed = self.slot.breaker().allow(self.shared.now());
+            let pause = if let Allow::No { until } = allowed {
+                Duration::from_millis(millis_since(self.shared.now(), until).max(1))
+            } else {
+                let seen = tokio::select! {
+                    seen = adapter.observe() => seen,
+                    () = stop.cancelled() => return,
+                };
+                self.keep(seen)
             };
-            let pause = self.keep(seen);
+            let open = self.slot.breaker().open_until().is_some();
             tokio::select! {
                 () = tokio::time::sleep(pause) => {}
-                () = look.notified(), if self.failures < FAILURES_TO_OPEN => {}
+                () = look.notified(), if !open => {}
                 () = stop.cancelled() => return,
             }
         }
@@ -133,16 +140,22 @@ impl Observer {
             Ok(view) => {
                 self.failures = 0;
                 self.pause = Duration::ZERO;
+                self.slot.breaker().succeeded();
                 keep_view(&self.shared, &self.name, &self.spec, view);
                 // Up to a tenth early, so that many runtimes do not stay in step.
                 let tenth = u64::try_from(every.as_millis()).unwrap_or(u64::MAX) / 10;
                 every.saturating_sub(Duration::from_millis(self.rng.below(tenth.max(1))))
             }
             Err(error) => {
+                let now = self.shared.now();
                 self.failures = self.failures.saturating_add(1);
-                let link = if self.failures >= FAILURES_TO_OPEN { Link::Down } else { Link::Reconnecting };
-                self.pause = backoff::next(self.pause, backoff::BASE, PROBE_MAX.max(every), &mut self.rng);
-                keep_failure(&self.shared, &self.name, &error, link, self.failures, self.pause);
+                self.slot.breaker().failed(now);
+                let open_until = self.slot.breaker().open_until();
+                self.pause = match open_until {
+                    Some(until) => Duration::from_millis(millis_since(now, until)),
+                    None => backoff::next(self.pause, backoff::BASE, every.max(backoff::BASE), &mut self.rng),
+                };
+                keep_failure(&self.shared, &self.name, &error, self.failures, open_until);
                 self.pause
             }
         }
@@ -169,8 +182,15 @@ pub fn keep_view(shared: &Shared, name: &Name, spec: &RuntimeSpec, view: Runtime
     shared.touch();
 }
 
-fn keep_failure(shared: &Shared, name: &Name, error: &RuntimeError, link: Link, failures: u32, pause: Duration) {
+fn keep_failure(
+    shared: &Shared,
+    name: &Name,
+    error: &RuntimeError,
+    failures: u32,
+    open_until: Option<crate::core::Timestamp>,
+) {
     let now = shared.now();
+    let link = if open_until.is_some() { Link::Down } else { Link::Reconnecting };
     let why = error.to_string();
     let (changed, dependents) = {
         let mut memory = shared.memory();
@@ -180,21 +200,23 @@ fn keep_failure(shared: &Shared, name: &Name, error: &RuntimeError, link: Link, 
         };
         let changed = memory.observe(name, seen, link, failures, now);
         if let Some(runtime) = memory.runtimes.get_mut(name) {
-            runtime.breaker_until = (link == Link::Down).then(|| crate::core::clock::after(now, pause));
+            runtime.breaker_until = open_until;
         }
         let dependents = if changed { memory.dependents(name) } else { Vec::new() };
         memory.note_all(dependents.iter().cloned(), now);
         (changed, dependents)
     };
     if changed {
-        tracing::warn!(runtime = %name, problem = %why, "a runtime cannot be observed");
+        tracing::warn!(runtime = %name, "{name} cannot be observed: {why}");
         trigger(shared, name, dependents, "a runtime cannot be observed");
     }
     shared.touch();
 }
 
 fn trigger(shared: &Shared, name: &Name, dependents: Vec<crate::core::ObjectKey>, reason: &'static str) {
-    for key in dependents.into_iter().filter(|key| matches!(key.kind, Kind::Loadout)) {
+    let removed = Arc::clone(&shared.memory().removed);
+    let acts = |key: &crate::core::ObjectKey| key.kind == Kind::Loadout || removed.contains_key(key);
+    for key in dependents.into_iter().filter(acts) {
         shared.controller.trigger(&key, Lane::Drift, reason);
     }
     shared.controller.wake(&Edge::Runtime(name.clone()));
@@ -205,9 +227,9 @@ fn trigger(shared: &Shared, name: &Name, dependents: Vec<crate::core::ObjectKey>
 pub async fn look_now(shared: &Shared, name: &Name) -> Result<(), RuntimeError> {
     let Some(slot) = shared.slot(name) else { return Ok(()) };
     let view = slot.adapter.observe().await?;
-    let world = Arc::clone(&shared.memory().world);
-    if let Some(Spec::Runtime(spec)) = world.get(Kind::Runtime, name).map(|object| &object.document.spec) {
-        keep_view(shared, name, spec, view);
+    let spec = shared.memory().driven(name).map(|(_, spec)| spec.clone());
+    if let Some(spec) = spec {
+        keep_view(shared, name, &spec, view);
     }
     Ok(())
 }
@@ -240,7 +262,7 @@ async fn listen(adapter: Arc<dyn Adapter>, look: Arc<Notify>, stop: Cancellation
             // The connection ended: models may have changed unseen.
             look.notify_one();
         }
-        pause = backoff::next(pause, backoff::BASE, PROBE_MAX, &mut rng);
+        pause = backoff::next(pause, backoff::BASE, RECONNECT_MAX, &mut rng);
         tokio::select! {
             () = tokio::time::sleep(pause) => {}
             () = stop.cancelled() => return,

@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::core::{Clock, Name, ObjectKey, Observed};
-use crate::decide::reconcile::{Holding, ObjectHistory, Target};
+use crate::decide::reconcile::{Holding, ObjectHistory, Target, Verb};
 use crate::decide::view::RuntimeView;
 use crate::declare::manifest::parse;
 use crate::declare::world::{Object, Standing, World};
-use crate::remember::store::row::{ObjectRow, TaskRow, TaskState};
+use crate::remember::store::row::{InventoryRow, ObjectRow, TaskRow, TaskState};
 use crate::remember::store::{AuditEntry, Error as StoreError, Store, TaskOutcome};
 
 use super::memory::Memory;
@@ -61,9 +61,7 @@ pub async fn recover(store: &Store, clock: &Arc<dyn Clock>) -> Result<Recovered,
         .filter_map(|(key, json)| Some((key, serde_json::from_str(&json).ok()?)))
         .collect();
     memory.histories = Arc::new(histories);
-    for row in store.journal_open().await? {
-        memory.open.entry(row.object.clone()).or_default().push(row);
-    }
+    open_actions(store, &mut memory, now).await?;
     last_observations(store, &mut memory, now).await?;
     let (queue, interrupted) = tasks(store, &mut memory, clock).await?;
     load_times(store, &mut memory).await?;
@@ -89,6 +87,32 @@ fn objects(rows: Vec<ObjectRow>, unreadable: &mut Vec<ObjectKey>) -> BTreeMap<Ob
         }
     }
     found
+}
+
+/// Actions that were under way. Those of objects in force are settled when their object is planned. Those of objects that
+/// are gone may have made something all the same: it is taken into the inventory, and so undone if it is there.
+async fn open_actions(store: &Store, memory: &mut Memory, now: crate::core::Timestamp) -> Result<(), StoreError> {
+    for row in store.journal_open().await? {
+        if memory.world.objects.contains_key(&row.object) {
+            memory.open.entry(row.object.clone()).or_default().push(row);
+            continue;
+        }
+        let makes = row.verb == Verb::Load.as_str() || row.verb == Verb::Enqueue.as_str();
+        if let (true, Ok(target)) = (makes, serde_json::from_str::<Target>(&row.target)) {
+            let held = InventoryRow {
+                object: row.object.clone(),
+                target: row.target.clone(),
+                since: now,
+                prunes: true,
+                deleting_since: Some(now),
+                deadline: None,
+            };
+            store.adopt(held).await?;
+            memory.hold(&row.object, target, now);
+        }
+        store.journal_abandon(&row.id, "its object is gone; what it made is undone").await?;
+    }
+    Ok(())
 }
 
 /// What was last seen of each runtime is shown as stale until it is seen again.

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::{Notify, watch};
 use tokio_util::sync::CancellationToken;
 
-use crate::act::controller::{self, Lane};
+use crate::act::controller::{self, Breaker, Lane};
 use crate::act::runtime::Adapter;
 use crate::act::source::Source;
 use crate::core::{Clock, Name, ObjectKey, Timestamp};
@@ -38,6 +38,21 @@ pub struct Slot {
     pub stop: CancellationToken,
     /// The generation of the Runtime it was made from.
     pub generation: u64,
+    /// Keeps a dead runtime from being called by everybody; looks are its probes.
+    breaker: Arc<Mutex<Breaker>>,
+}
+
+impl Slot {
+    #[must_use]
+    pub fn new(adapter: Arc<dyn Adapter>, stop: CancellationToken, generation: u64, seed: u64) -> Self {
+        let breaker = Arc::new(Mutex::new(Breaker::new(seed)));
+        Self { adapter, look: Arc::new(Notify::new()), stop, generation, breaker }
+    }
+
+    /// The breaker. Held for the length of a question.
+    pub fn breaker(&self) -> MutexGuard<'_, Breaker> {
+        self.breaker.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 /// What the parts of the engine share.
@@ -158,8 +173,19 @@ impl Shared {
 
     /// Makes and publishes the picture of this moment.
     pub fn publish(&self) {
-        let picture = Arc::new(self.memory().picture(self.now()));
-        self.pictures.send_replace(picture);
+        let now = self.now();
+        let mut picture = self.memory().picture(now);
+        // When a failed object is tried again only the controller knows: it arms the timers.
+        let failed: Vec<ObjectKey> =
+            picture.histories.iter().filter(|(_, it)| it.failure.is_some()).map(|(key, _)| key.clone()).collect();
+        for key in failed {
+            let retry_at = self.controller.due_in(&key).map(|wait| crate::core::clock::after(now, wait));
+            let history = Arc::make_mut(&mut picture.histories).get_mut(&key);
+            if let Some(failure) = history.and_then(|history| history.failure.as_mut()) {
+                failure.retry_at = retry_at;
+            }
+        }
+        self.pictures.send_replace(Arc::new(picture));
     }
 
     /// The revision in force, as it stands in audit and journal.

@@ -27,6 +27,9 @@ use super::shared::Shared;
 /// By when the things that a removed object asked for should be undone; past it the page says so.
 const DELETION_DEADLINE: Duration = Duration::from_secs(600);
 
+/// The generation of an object that is gone.
+const GONE: u64 = u64::MAX;
+
 /// A person asks for a look.
 #[derive(Debug)]
 pub struct Request {
@@ -108,7 +111,7 @@ fn hold(shared: &Shared, held: &Held) -> Report {
 
 fn fail(shared: &Shared, reason: &str, message: String, help: Option<String>) -> Report {
     let problem = problem(shared, reason, message.clone(), help.clone());
-    tracing::warn!(%reason, problem = %message, "the source is not ready; the last applied revision stays in force");
+    tracing::warn!(reason, "{message}; the last applied revision stays in force");
     settle_problem(shared, Some(problem), None);
     report(shared, "failed", message, help)
 }
@@ -150,12 +153,39 @@ async fn apply(shared: &Arc<Shared>, snapshot: Snapshot) -> Report {
         Ok(assembly) => assembly,
         Err(panic) => return fail(shared, "Failed", format!("reading the manifests broke off: {panic}"), None),
     };
+    if let Err(error) = keep_driven(shared, &assembly.changes.removed).await {
+        return fail(shared, "Failed", format!("the revision could not be written down: {error}"), None);
+    }
     if let Err(error) = write_down(shared, &assembly, &revision).await {
         return fail(shared, "Failed", format!("the revision could not be written down: {error}"), None);
     }
     let report = put_in_force(shared, assembly).await;
-    tracing::info!(revision = %revision, subject = %revision.commit.subject, message = %report.message, "applied");
+    let Revision { branch, commit } = &revision;
+    tracing::info!(%revision, "applied {branch}@{} \"{}\": {}", commit.sha.short(), commit.subject, report.message);
+    for problem in &report.problems {
+        tracing::warn!("{problem}");
+    }
     report
+}
+
+/// A runtime that goes together with what was loaded on it must be driven until that is undone, across a restart too:
+/// it is made to hold the same things, and so stays among the removed objects until they are gone.
+async fn keep_driven(shared: &Shared, removed: &[Arc<Object>]) -> Result<(), StoreError> {
+    if !shared.memory().world.policy_for_all().prune {
+        return Ok(());
+    }
+    for object in removed.iter().filter(|object| object.document.key.kind == Kind::Runtime) {
+        let key = &object.document.key;
+        let left = shared.memory().left_on(&key.name, removed);
+        for target in left {
+            let row = super::carry_out::held(shared, key, &target, shared.now());
+            let result = shared.store.adopt(row).await;
+            shared.note_store(&result);
+            result?;
+            shared.memory().hold(key, target, shared.now());
+        }
+    }
+    Ok(())
 }
 
 /// Writes the new world to the store in one transaction: the revision, every object whose row changed, the audit.
@@ -223,6 +253,8 @@ async fn put_in_force(shared: &Arc<Shared>, assembly: Assembly) -> Report {
     let Assembly { world, changes } = assembly;
     let text = summary_of(&changes, &world);
     let touched: Vec<ObjectKey> = changes.added.iter().chain(&changes.changed).cloned().collect();
+    let stands_otherwise = [&changes.quarantined, &changes.mended, &changes.held, &changes.retained, &changes.touched];
+    let noted: Vec<ObjectKey> = stands_otherwise.into_iter().flatten().cloned().collect();
     let first = shared.memory().world.revision.is_none();
     {
         let mut memory = shared.memory();
@@ -235,6 +267,8 @@ async fn put_in_force(shared: &Arc<Shared>, assembly: Assembly) -> Report {
     let released = begin_deletions(shared, &changes.removed).await;
     observe::align(shared);
     wake(shared, &touched, &changes.removed, first);
+    let broken = shared.memory().world.broken.iter().filter_map(|broken| broken.key.clone()).collect::<Vec<_>>();
+    shared.memory().note_all(noted.into_iter().chain(broken), now);
     shared.touch();
     let memory = shared.memory();
     let mut report = report_of(&memory.world.revision, "applied", text, None);
@@ -262,10 +296,6 @@ async fn begin_deletions(shared: &Shared, removed: &[Arc<Object>]) -> usize {
     for object in removed {
         let key = &object.document.key;
         let holdings: Vec<_> = shared.memory().inputs(now).holdings(key).to_vec();
-        if holdings.is_empty() {
-            shared.memory().forget(key);
-            continue;
-        }
         let policy = shared.memory().world.policy_for_all();
         if object.document.prunes() && policy.prune {
             let result = shared.store.begin_deletion(key.clone(), now, deadline).await;
@@ -300,7 +330,8 @@ fn wake(shared: &Shared, touched: &[ObjectKey], removed: &[Arc<Object>], first: 
         shared.controller.changed(key, memory.generation(key));
     }
     for key in removed {
-        shared.controller.trigger(&key, Lane::Person, "its manifest is gone");
+        // No object has this generation: it ends what is under way for the last one, and a return is a change again.
+        shared.controller.changed(&key, GONE);
     }
     if broad {
         for object in world.of_kind(Kind::Loadout) {

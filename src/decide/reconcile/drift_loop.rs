@@ -29,7 +29,7 @@ pub fn detect(history: &ObjectHistory, saw: &str, generation: u64, now: Timestam
     }
     let same: Vec<Correction> =
         history.corrections.iter().filter(|past| past.saw == saw && within_window(past.at, now)).cloned().collect();
-    (same.len() >= CORRECTIONS_MAX).then(|| DriftLoop { since: now, generation, saw: same })
+    (same.len() >= CORRECTIONS_MAX).then_some(DriftLoop { since: now, generation, saw: same })
 }
 
 /// Notes a correction, forgetting those that no longer count.

@@ -162,7 +162,9 @@ fn unlisted_differences(
             continue;
         }
         for model in view.models.iter().filter(|model| model.state == ModelState::Loaded) {
-            let named = wishes.iter().any(|wish| wish.runtime == *name && wish.served_as == model.name);
+            // A manifest may name a model by an alias; the runtime lists it by its real name.
+            let is_it = |wish: &Wish<'_>| wish.runtime == *name && view.real_name(&wish.served_as) == model.name;
+            let named = wishes.iter().any(is_it);
             if named || named_elsewhere(inputs, spec, name, &model.name) {
                 continue;
             }
@@ -182,7 +184,10 @@ fn unlisted_differences(
 /// Whether another loadout of the same host names the model.
 fn named_elsewhere(inputs: &Inputs<'_>, spec: &LoadoutSpec, runtime: &Name, served_as: &str) -> bool {
     inputs.world.loadouts().filter(|(_, other)| *other != spec && other.host == spec.host).any(|(_, other)| {
-        wishes(inputs, other).iter().any(|wish| wish.runtime == *runtime && wish.served_as == served_as)
+        let real = |name: &str| {
+            inputs.fresh_view(runtime).map_or_else(|| name.to_owned(), |view| view.real_name(name).to_owned())
+        };
+        wishes(inputs, other).iter().any(|wish| wish.runtime == *runtime && real(&wish.served_as) == real(served_as))
     })
 }
 
@@ -218,8 +223,12 @@ fn reckon_holdings<'a>(
             None => {}
         }
         let Some(view) = inputs.fresh_view(runtime) else { continue };
-        let loaded = view.model(served_as).is_some_and(|model| model.state == ModelState::Loaded);
-        if !loaded || named_elsewhere(inputs, spec, runtime, served_as) {
+        let state = view.model(served_as).map_or(ModelState::Unloaded, |model| model.state);
+        if matches!(state, ModelState::Loading | ModelState::Unloading | ModelState::Unknown) {
+            // Neither there nor gone: the next observation tells.
+            continue;
+        }
+        if state == ModelState::Unloaded || named_elsewhere(inputs, spec, runtime, served_as) {
             bookkeeping.push(Bookkeeping::Release(holding.target.clone()));
         } else if spec.unlisted != Unlisted::Unloaded {
             // With `unlisted: unloaded` the difference is already listed as such.

@@ -133,10 +133,12 @@ fn capacity(inputs: &Inputs<'_>, runtime: &Name) -> Option<(f64, f64)> {
 
 /// The declared Model that a runtime serves under this name.
 fn declared_model(inputs: &Inputs<'_>, runtime: &Name, served_as: &str) -> Option<Name> {
+    let view = inputs.fresh_view(runtime);
+    let real = |name: &str| view.map_or_else(|| name.to_owned(), |view| view.real_name(name).to_owned());
     inputs.world.models().find_map(|(object, model)| {
         let name = &object.document.key.name;
         let serves = model.served_by.iter().any(|served| {
-            served.runtime == *runtime && served.served_as.as_deref().unwrap_or(name.as_str()) == served_as
+            served.runtime == *runtime && real(served.served_as.as_deref().unwrap_or(name.as_str())) == real(served_as)
         });
         serves.then(|| name.clone())
     })

@@ -142,7 +142,9 @@ fn note_standing(status: &mut ObjectStatus, object: &Object) {
             status.reason = format!("gone from Git, but kept because {by} still refers to it; {}", status.reason);
         }
         Standing::PruneHeld { reason } => {
-            status.hold = Some(Hold { reason: HoldReason::Confirm, message: reason.clone(), who: None, until: None });
+            let confirm = "git commit --allow-empty -m Prune --trailer \"Prune: confirm\"";
+            let message = format!("gone from Git, and kept: {reason}; to delete it all the same: {confirm}");
+            status.hold = Some(Hold { reason: HoldReason::Confirm, message, who: None, until: None });
         }
     }
 }

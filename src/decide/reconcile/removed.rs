@@ -1,9 +1,11 @@
 //! Objects that are gone from Git but still hold something in the world: undone from their last spec, once.
 //!
+//! A runtime that is gone stays driven until what others had loaded on it is undone; it does nothing itself.
+//!
 //! Two phases: the engine notes when deletion began and by when it should be done; here it is carried out, and past
 //! the deadline it says so. The inventory entry goes only when the thing is seen gone.
 
-use crate::core::ObjectKey;
+use crate::core::{Kind, ObjectKey};
 use crate::decide::view::ModelState;
 use crate::declare::world::Object;
 
@@ -34,7 +36,8 @@ pub fn plan(inputs: &Inputs<'_>, object: &Object) -> ObjectPlan {
     }
     let policy = inputs.world.policy_for_all();
     status.hold = holds_on_everything(inputs, object, &policy);
-    if status.hold.as_ref().is_some_and(|hold| hold.reason != HoldReason::Backoff) {
+    let held = status.hold.as_ref().is_some_and(|hold| hold.reason != HoldReason::Backoff);
+    if held || key.kind == Kind::Runtime {
         intents.clear();
     }
     let overdue = inputs.holdings(key).iter().any(|holding| holding.deadline.is_some_and(|at| at <= inputs.now));
@@ -73,16 +76,19 @@ fn remains(inputs: &Inputs<'_>, key: &ObjectKey, holding: &Holding) -> Remains {
             Some(TaskPhase::Done | TaskPhase::Failed | TaskPhase::Cancelled) | None => Remains::Gone,
         },
         Target::Model { runtime, served_as, .. } => {
-            // A runtime that is itself gone from Git is no longer ours to change, and a model that somebody else
-            // holds is theirs.
+            // A runtime that nothing keeps driven is no longer ours to change, and a model that an object in force holds
+            // is that one's.
             let claimed = inputs.inventory.iter().any(|(other, holdings)| {
                 other != key
+                    && inputs.world.objects.contains_key(other)
                     && holdings.iter().any(|theirs| {
                         matches!(&theirs.target, Target::Model { runtime: at, served_as: name, .. }
                             if at == runtime && name == served_as)
                     })
             });
-            if inputs.world.runtime(runtime).is_none() || claimed {
+            let at = ObjectKey::new(Kind::Runtime, runtime.clone());
+            let driven = inputs.world.objects.contains_key(&at) || inputs.removed.contains_key(&at);
+            if !driven || claimed {
                 return Remains::Gone;
             }
             match inputs.fresh_view(runtime).map(|view| view.model(served_as).map(|model| model.state)) {

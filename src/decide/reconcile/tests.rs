@@ -347,11 +347,43 @@ fn what_another_loadout_holds_too_is_left_to_it() {
     assert_eq!(plan.bookkeeping.len(), 1, "what is there as asked is adopted");
     scene.obey(&plan);
     let target = scene.inventory[&key("Loadout/desk")][0].target.clone();
+    let handed_over = loadout("{host: desk, models: [{model: small, state: loaded}]}")
+        .replace("kind: Loadout\nmetadata: {name: desk}", "kind: Loadout\nmetadata: {name: second}");
     scene.inventory.insert(key("Loadout/second"), vec![holding(target)]);
-    scene.commit(BASE);
+    scene.commit(&handed_over);
     let gone = scene.desk();
     assert!(gone.intents.is_empty());
     assert_eq!(gone.bookkeeping.len(), 1);
+}
+
+#[test]
+fn two_removed_loadouts_that_hold_the_same_do_not_leave_it_to_each_other() {
+    let mut scene = Scene::of(&loadout("{host: desk, models: [{model: small, state: loaded}]}")).sees(&[("s", Loaded)]);
+    let plan = scene.desk();
+    scene.obey(&plan);
+    scene.commit(BASE);
+    let holdings = scene.inventory[&key("Loadout/desk")].clone();
+    let other = Arc::clone(&scene.removed[&key("Loadout/desk")]);
+    scene.inventory.insert(key("Loadout/second"), holdings);
+    scene.removed.insert(key("Loadout/second"), other);
+    assert_eq!(deeds(&scene.desk()), ["unload s on swap"]);
+}
+
+#[test]
+fn a_removed_runtime_waits_until_what_was_loaded_on_it_is_undone() {
+    let mut scene = Scene::of(&loadout("{host: desk, models: [{model: small, state: loaded}]}")).sees(&[("s", Loaded)]);
+    let plan = scene.desk();
+    scene.obey(&plan);
+    let target = scene.inventory[&key("Loadout/desk")][0].target.clone();
+    scene.inventory.insert(key("Runtime/swap"), vec![holding(target)]);
+    scene.commit(BASE.split("---\n").next().unwrap());
+    let runtime = plan_object(&scene.inputs(), &key("Runtime/swap")).unwrap();
+    assert!(runtime.intents.is_empty() && runtime.bookkeeping.is_empty(), "it does nothing itself");
+    let gone = scene.desk();
+    assert_eq!(deeds(&gone), ["unload s on swap"]);
+    scene.obey(&gone);
+    let runtime = plan_object(&scene.inputs(), &key("Runtime/swap")).unwrap();
+    assert_eq!(runtime.bookkeeping.len(), 1, "now it may go");
 }
 
 #[test]
@@ -360,6 +392,19 @@ fn unlisted_unloaded_means_every_model_that_is_not_named() {
     let plan = Scene::of(&yaml).sees(&[("s", Loaded), ("o", Loaded), ("x", Loaded)]).desk();
     assert_eq!(deeds(&plan), ["unload o on swap", "unload x on swap"]);
     assert_eq!(plan.status.sync, Sync::Drifted(Drift::Unexpected));
+}
+
+#[test]
+fn a_model_that_is_named_by_an_alias_is_not_taken_for_an_unlisted_one() {
+    let yaml = loadout("{host: desk, unlisted: unloaded, models: [{model: small, state: loaded}]}");
+    let mut scene = Scene::of(&yaml).sees(&[("small-q4", Loaded)]);
+    let seen = scene.runtimes.get_mut(&name("swap")).unwrap();
+    let mut view = seen.fresh(now()).unwrap().clone();
+    view.aliases.insert("s".to_owned(), "small-q4".to_owned());
+    *seen = Observed::seen(view, "swap", now(), Duration::from_secs(15));
+    let plan = scene.desk();
+    assert_eq!(plan.status.sync, Sync::InSync, "{}", plan.status.reason);
+    assert!(deeds(&plan).is_empty());
 }
 
 const TASK: &str = "---
@@ -426,75 +471,7 @@ fn the_plan_between_two_revisions_is_the_difference_alone() {
     assert_eq!(back, [Verb::Unload, Verb::Load]);
 }
 
-mod properties {
-    use proptest::prelude::*;
-
-    use super::*;
-
-    fn state() -> impl Strategy<Value = ModelState> {
-        prop_oneof![Just(Loaded), Just(Unloaded)]
-    }
-
-    fn desired() -> impl Strategy<Value = &'static str> {
-        prop_oneof![Just("loaded"), Just("onDemand"), Just("unloaded")]
-    }
-
-    fn unlisted() -> impl Strategy<Value = &'static str> {
-        prop_oneof![Just("onDemand"), Just("unloaded"), Just("ignore")]
-    }
-
-    proptest! {
-        /// Whatever is asked and seen: doing what the plan says, as often as it says something, ends in sync with
-        /// nothing left to do, or in a hold that says why. Applying the same again changes nothing.
-        #[test]
-        fn carrying_plans_out_converges(
-            asked in proptest::collection::vec(desired(), 3),
-            seen in proptest::collection::vec(state(), 3),
-            unlisted in unlisted(),
-            listed in proptest::collection::vec(any::<bool>(), 3),
-        ) {
-            let models: Vec<String> = ["small", "large", "other"].iter().zip(&asked).zip(&listed)
-                .filter(|(_, listed)| **listed)
-                .map(|((model, state), _)| format!("{{model: {model}, state: {state}}}"))
-                .collect();
-            let yaml = loadout(&format!("{{host: desk, unlisted: {unlisted}, models: [{}]}}", models.join(", ")));
-            let mut scene = Scene::of(&yaml);
-            // All three loaded together do not fit, which validation refuses; nothing to converge to then.
-            prop_assume!(scene.world.broken.is_empty());
-            scene.look(&[("s", seen[0]), ("l", seen[1]), ("o", seen[2])]);
-            let mut rounds = 0;
-            loop {
-                let plan = scene.desk();
-                if plan.intents.is_empty() && plan.bookkeeping.is_empty() {
-                    prop_assert!(plan.status.sync == Sync::InSync || plan.status.hold.is_some(), "{:?}", plan.status);
-                    break;
-                }
-                scene.obey(&plan);
-                rounds += 1;
-                prop_assert!(rounds < 8, "it never settles: {:?}", scene.desk());
-            }
-            let again = scene.desk();
-            prop_assert!(again.intents.is_empty());
-        }
-
-        /// A plan never loads more than the GPU holds, going by the sums that it knows.
-        #[test]
-        fn loads_never_exceed_the_gpu(seen in proptest::collection::vec(state(), 3)) {
-            let yaml = loadout("{host: desk, models: [{model: large, state: loaded}, {model: other, state: loaded}]}");
-            let mut scene = Scene::of(&yaml);
-            scene.look(&[("s", seen[0]), ("l", seen[1]), ("o", seen[2])]);
-            let before: f64 = [6.0, 16.0, 5.0].iter().zip(&seen).filter(|(_, state)| **state == Loaded).map(|(gb, _)| gb).sum();
-            for _ in 0..4 {
-                let plan = scene.desk();
-                scene.obey(&plan);
-                let view = scene.inputs().fresh_view(&name("swap")).unwrap();
-                let used: f64 = view.models.iter().filter(|model| model.state == Loaded)
-                    .map(|model| match model.name.as_str() { "s" => 6.0, "l" => 16.0, _ => 5.0 }).sum();
-                prop_assert!(used <= 23.0_f64.max(before), "{used}");
-            }
-        }
-    }
-}
+mod properties;
 
 #[test]
 fn kinds_that_need_nothing_done_say_so_and_are_listed() {

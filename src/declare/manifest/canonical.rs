@@ -5,11 +5,12 @@
 
 use std::collections::BTreeMap;
 
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 use crate::core::Digest;
 
-use super::document::{ANNOTATIONS, Spec};
+use super::API_VERSION;
+use super::document::{ANNOTATIONS, Document, Spec};
 
 /// The spec as JSON, defaults filled in. A float that is not finite becomes null, which [`super::range`] refuses.
 ///
@@ -32,6 +33,19 @@ pub fn digest(spec: &Value, annotations: &BTreeMap<String, String>) -> Digest {
     write(spec, &mut text);
     text.push('}');
     Digest::of(text.as_bytes())
+}
+
+impl Document {
+    /// The document as a manifest in JSON, defaults written out. Read again, it has the same digest.
+    #[must_use]
+    pub fn to_manifest(&self) -> Value {
+        json!({
+            "apiVersion": API_VERSION,
+            "kind": self.key.kind.as_str(),
+            "metadata": {"name": self.key.name.as_str(), "labels": self.labels, "annotations": self.annotations},
+            "spec": value(&self.spec),
+        })
+    }
 }
 
 /// Writes canonical JSON. The depth is bounded by that of a document.

@@ -108,10 +108,14 @@ impl<'s> Checker<'s> {
                 Value::Scalar { text, .. } if !allowed.is_empty() => {
                     self.keep(scalar::word(&allowed, at, node.span, text))
                 }
-                Value::Scalar { text, .. } => match scalar::read(view.schema, &types, at, node.span, text) {
+                Value::Scalar { .. } => match scalar::read(view.schema, &types, at, node) {
                     Some(read) => self.keep(read),
                     None => self.wrong_type(view, at, node),
                 },
+                // The typed decoding takes a word also as the only key of a mapping.
+                Value::Map(entries) if one_word(entries, &allowed) => {
+                    entries.first().map(|entry| Json::from(&*entry.key))
+                }
                 Value::Map(_) | Value::List(_) => self.wrong_type(view, at, node),
             }
         };
@@ -121,8 +125,8 @@ impl<'s> Checker<'s> {
         mended
     }
 
-    fn keep(&mut self, read: Result<Json, Finding>) -> Option<Json> {
-        read.map_err(|finding| self.checked.findings.push(finding)).ok()
+    fn keep(&mut self, read: Result<Json, Box<Finding>>) -> Option<Json> {
+        read.map_err(|finding| self.checked.findings.push(*finding)).ok()
     }
 
     /// `key:` with nothing behind it, or `null`.
@@ -231,6 +235,11 @@ impl<'s> Checker<'s> {
     }
 }
 
+/// Whether a mapping is one of the allowed words with nothing behind it: `{loaded: }`.
+fn one_word(entries: &[Entry], allowed: &[&str]) -> bool {
+    matches!(entries, [entry] if entry.node.is_null() && allowed.contains(&&*entry.key))
+}
+
 /// A field that a mapping lacks.
 pub(super) fn missing_field(definitions: &Map<String, Json>, name: &str, field: Option<&Json>, at: &At) -> Finding {
     let described = field.and_then(|field| {
@@ -256,10 +265,10 @@ pub(super) fn unknown_field<'s>(
     let shown = quoted(&entry.key);
     let place = if parent.as_str().is_empty() { "a manifest".to_owned() } else { format!("`{parent}`") };
     if names_a_secret(&entry.key) {
-        let finding = Finding::new(code::SECRET, entry.key_span, format!("{shown} would hold a secret, and manifests are in Git"))
-            .label("not here")
-            .help("name a file under the daemon's credentials folder instead (`auth: {tokenFrom: {file: NAME}}`); if this was committed, revoke it");
-        return (finding, None);
+        let message = format!("{shown} would hold a secret, and manifests are in Git");
+        let help = "name a file under the daemon's credentials folder instead (`auth: {tokenFrom: {file: NAME}}`); \
+                    if this was committed, revoke it";
+        return (Finding::new(code::SECRET, entry.key_span, message).label("not here").help(help), None);
     }
     let allowed: Vec<&str> = fields.keys().map(String::as_str).collect();
     let meant = nearest(&entry.key, allowed.iter().copied());

@@ -109,3 +109,63 @@ codes! {
 pub fn find(code: &str) -> Option<&'static Code> {
     CODES.iter().find(|known| known.code.eq_ignore_ascii_case(code))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::limit::{FILE_BYTES_MAX, FILE_DOCUMENTS_MAX, NODES_MAX};
+    use super::super::parse;
+    use super::*;
+
+    /// Inputs that a page cannot show, because they are too long or are no text.
+    fn input_of(code: &str) -> Option<Vec<u8>> {
+        let task = "apiVersion: arcology/v1alpha1\nkind: Task\nmetadata: {name: t}\nspec:\n  capability: text.stats\n";
+        Some(match code {
+            FILE_TOO_LARGE => vec![b' '; FILE_BYTES_MAX + 1],
+            NOT_UTF8 => b"a: \xff".to_vec(),
+            NOT_TEXT => b"a: \0".to_vec(),
+            TOO_MANY_DOCUMENTS => "---\na\n".repeat(FILE_DOCUMENTS_MAX + 1).into_bytes(),
+            TOO_MANY_VALUES => format!("{task}  tags: [{}]\n", "a,".repeat(NODES_MAX)).into_bytes(),
+            MORE_PROBLEMS => {
+                format!("{task}  x: {{{}}}\n", (0..200).map(|n| format!("k{n}: 1, k{n}: 2,")).collect::<String>())
+                    .into_bytes()
+            }
+            _ => return None,
+        })
+    }
+
+    /// Codes of what the caller found out before there was any text.
+    const FOUND_BY_THE_CALLER: [&str; 3] = [SYMLINK, SUBMODULE, UNREADABLE];
+
+    fn example_of(page: &str) -> Option<&str> {
+        page.split_once("```yaml\n")?.1.split_once("```")?.0.into()
+    }
+
+    #[test]
+    fn every_code_is_triggered_by_the_example_of_its_page() {
+        for Code { code, page, .. } in CODES {
+            if FOUND_BY_THE_CALLER.contains(code) {
+                assert_eq!(example_of(page), None);
+                continue;
+            }
+            let input = input_of(code).unwrap_or_else(|| example_of(page).expect(code).into());
+            let parsed = parse::file("example.yaml", &input);
+            let found: Vec<_> = parsed.broken.iter().flat_map(|broken| &broken.diagnostics).map(|d| &*d.code).collect();
+            assert!(found.contains(code), "{code}: {found:?}");
+        }
+    }
+
+    #[test]
+    fn every_page_opens_with_its_code_and_title_and_says_how_to_mend_it() {
+        for Code { code, title, page } in CODES {
+            assert!(page.starts_with(&format!("# {code}: {title}\n\n")), "{code}");
+            assert!(page.contains("\n## How to mend it\n\n"), "{code}");
+        }
+    }
+
+    #[test]
+    fn codes_are_unique_sorted_and_found_in_any_case() {
+        assert!(CODES.windows(2).all(|pair| pair[0].code < pair[1].code));
+        assert_eq!(find("arc201").unwrap().code, UNKNOWN_FIELD);
+        assert!(find("ARC999").is_none());
+    }
+}

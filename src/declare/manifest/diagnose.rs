@@ -16,6 +16,7 @@ use super::diagnostic::{Diagnostic, SourceSpan};
 use super::document::{Broken, Place, Spec};
 use super::envelope::SpecOf;
 use super::header::{FIELDS, Metadata};
+use super::limit::DIAGNOSTICS_MAX;
 use super::path::{self, Path};
 use super::rule::{self, Complaint, Subject};
 use super::schema;
@@ -25,39 +26,57 @@ use super::yaml::{self, Failure, Parsed};
 
 /// Complaints about a document as diagnostics, in the order in which they stand in it.
 #[must_use]
-pub fn place(source: &Source<'_>, key: &ObjectKey, complaints: Vec<Complaint>) -> Vec<Diagnostic> {
+pub fn place(source: &Source<'_>, key: &ObjectKey, complaints: Vec<Complaint>) -> (Vec<Diagnostic>, usize) {
     let root = yaml::tree(source.text).root;
     let findings = complaints.into_iter().map(|complaint| locate(root.as_ref(), complaint)).collect();
     diagnostics(source, Some(key), findings)
 }
 
+/// A document that cannot be used, and how many of its problems are not listed because there are too many.
+#[derive(Debug)]
+pub struct Refused {
+    pub broken: Broken,
+    pub unlisted: usize,
+}
+
 /// What is wrong with a document that could not be decoded, or has a number out of its range.
 #[must_use]
-pub fn broken(source: &Source<'_>, place: Place, failure: &Failure) -> Broken {
+pub fn refused(source: &Source<'_>, place: Place, failure: &Failure) -> Refused {
     let parsed = yaml::tree(source.text);
     let key = parsed.root.as_ref().and_then(key_of);
     let mut findings = all(&parsed);
     if findings.is_empty() {
         findings.push(undecodable(source, failure));
     }
-    Broken { diagnostics: diagnostics(source, key.as_ref(), findings), key, place }
+    let (diagnostics, unlisted) = diagnostics(source, key.as_ref(), findings);
+    Refused { broken: Broken { key, place, diagnostics }, unlisted }
 }
 
 /// What the YAML library said, when nothing here found out more.
 pub(super) fn undecodable(source: &Source<'_>, failure: &Failure) -> Finding {
     let (line, column) = failure.at.unwrap_or((1, 1));
-    let message = crate::core::text::shorten(&failure.message, MESSAGE_CHARS_MAX);
+    let message = crate::core::text::shorten(&failure.message, FAILURE_CHARS_MAX);
     Finding::new(code::UNDECODABLE, source.span_at(line, column), message).label("the reader stopped here")
 }
 
 /// The longest message of the YAML library that is passed on, in characters.
-const MESSAGE_CHARS_MAX: usize = 160;
+const FAILURE_CHARS_MAX: usize = 160;
 
-/// Findings as diagnostics, in the order of the text, each once.
-pub(super) fn diagnostics(source: &Source<'_>, key: Option<&ObjectKey>, mut findings: Vec<Finding>) -> Vec<Diagnostic> {
+/// Findings as diagnostics, in the order of the text, each once; and how many more there are than are listed.
+pub(super) fn diagnostics(
+    source: &Source<'_>,
+    key: Option<&ObjectKey>,
+    mut findings: Vec<Finding>,
+) -> (Vec<Diagnostic>, usize) {
     findings.sort_by(|a, b| (a.span.start, a.code, &a.message).cmp(&(b.span.start, b.code, &b.message)));
     findings.dedup();
-    findings.into_iter().map(|finding| source.diagnostic(finding, key)).collect()
+    // An error must be among those that are listed, whatever stands before it.
+    if findings.len() > DIAGNOSTICS_MAX {
+        findings.sort_by_key(|finding| finding.severity);
+    }
+    let unlisted = findings.len().saturating_sub(DIAGNOSTICS_MAX);
+    findings.truncate(DIAGNOSTICS_MAX);
+    (findings.into_iter().map(|finding| source.diagnostic(finding, key)).collect(), unlisted)
 }
 
 pub(super) fn locate(root: Option<&Node>, complaint: Complaint) -> Finding {

@@ -50,7 +50,7 @@ impl Diagnostic {
     /// Where to draw the caret below `source_line`: how many characters before it, and its width, at least 1.
     ///
     /// A line of more than [`LINE_CHARS_MAX`](super::limit::LINE_CHARS_MAX) characters is cut to a window that has at
-    /// most [`LINE_CHARS_BEFORE`](super::limit::LINE_CHARS_BEFORE) of them before the caret, so `span.column` alone
+    /// most [`LINE_CHARS_BEFORE`] of them before the caret, so `span.column` alone
     /// does not tell the place in `source_line`.
     #[must_use]
     pub fn caret(&self) -> (usize, usize) {

@@ -16,5 +16,11 @@ pub const LINE_CHARS_MAX: usize = 240;
 pub const LINE_CHARS_BEFORE: usize = 120;
 /// The most characters of a value that a message repeats.
 pub const VALUE_CHARS_MAX: usize = 80;
+/// The most characters of a message, label or help text.
+pub const MESSAGE_CHARS_MAX: usize = 1_000;
+/// The most characters of a key that a path repeats.
+pub const KEY_CHARS_MAX: usize = 100;
+/// How many characters before and behind the caret are looked at for secrets, when a line is longer.
+pub const LINE_CHARS_SEARCHED: usize = 4_096;
 /// The most names that a help text lists.
 pub const NAMES_SHOWN_MAX: usize = 24;

@@ -1,7 +1,10 @@
 //! From the bytes of a manifest file to typed documents and diagnostics.
 //!
-//! Flow: [`parse::file`] splits a file into documents, reads each header, then the kind's spec; a problem costs only
-//! the document that has it. What a document refers to is checked later, by [`crate::declare::world`].
+//! Flow: [`parse::file`] turns bytes into text (`text`), splits it into documents (`split`), and decodes each in one
+//! pass (`envelope`, `yaml`). Ranges (`range`) and the rules of the kind (`rule`) follow. Only when something is wrong
+//! is a document read again as a tree with positions (`tree`), to tell every problem at its place (`diagnose`, `check`);
+//! a problem costs only the document that has it. What a document refers to is checked later, by
+//! [`crate::declare::world`].
 
 mod canonical;
 mod check;
@@ -10,6 +13,8 @@ mod diagnose;
 pub mod diagnostic;
 pub mod document;
 mod envelope;
+#[doc(hidden)]
+pub mod exercise;
 mod header;
 pub mod kind;
 pub mod limit;
@@ -23,6 +28,7 @@ mod secret;
 mod source;
 mod split;
 mod submit;
+mod text;
 mod tree;
 mod yaml;
 

@@ -1,33 +1,34 @@
 //! Files into documents. Nothing here fails: what cannot be used comes back as [`Broken`], with every reason.
 //!
 //! The fast path is one decode of each document. Only when something is wrong is the document read again as a tree
-//! with positions, to find every problem and its place ([`super::diagnose`]).
+//! with positions, to find every problem and its place (`diagnose`).
 
 use std::sync::Arc;
 
 use crate::core::text::count;
 use crate::core::{Name, ObjectKey};
 
+use super::diagnose::Refused;
 use super::diagnostic::{Diagnostic, Severity, SourceSpan};
 use super::document::{Broken, Document, ParsedFile, Place};
 use super::kind::task::TaskSpec;
-use super::limit::{DIAGNOSTICS_MAX, FILE_BYTES_MAX, FILE_DOCUMENTS_MAX};
+use super::limit::{DIAGNOSTICS_MAX, FILE_DOCUMENTS_MAX};
 use super::rule::{self, Subject};
 use super::source::{Finding, Source};
 use super::yaml::Failure;
-use super::{canonical, code, diagnose, envelope, range, split, submit};
+use super::{canonical, code, diagnose, envelope, range, split, submit, text};
 
 /// Reads a file of any number of documents, in YAML or JSON.
 #[must_use]
 pub fn file(path: &str, bytes: &[u8]) -> ParsedFile {
     let mut parsed = empty(path);
-    let text = match text(path, bytes) {
-        Ok(text) => text,
-        Err(diagnostic) => return whole_file_broken(parsed, diagnostic),
+    let content = match text::of(path, bytes) {
+        Ok(content) => content,
+        Err(diagnostic) => return whole_file_broken(parsed, *diagnostic),
     };
-    let chunks = split::documents(text);
+    let chunks = split::documents(content);
     if let Some(first_too_many) = chunks.get(FILE_DOCUMENTS_MAX) {
-        let source = Source { path: Arc::clone(&parsed.path), first_line: 1, text };
+        let source = Source { path: Arc::clone(&parsed.path), first_line: 1, text: content };
         let message = format!("a file has at most {FILE_DOCUMENTS_MAX} documents, this one has {}", chunks.len());
         let span = source.span_at(first_too_many.first_line, 1);
         let finding = Finding::new(code::TOO_MANY_DOCUMENTS, span, message)
@@ -36,6 +37,7 @@ pub fn file(path: &str, bytes: &[u8]) -> ParsedFile {
         let diagnostic = source.diagnostic(finding, None);
         return whole_file_broken(parsed, diagnostic);
     }
+    let mut unlisted = Unlisted::default();
     for chunk in chunks {
         let source = Source { path: Arc::clone(&parsed.path), first_line: chunk.first_line, text: chunk.text };
         match one(&source) {
@@ -43,10 +45,13 @@ pub fn file(path: &str, bytes: &[u8]) -> ParsedFile {
                 parsed.documents.push(Arc::new(document));
                 parsed.warnings.extend(warnings);
             }
-            Err(broken) => parsed.broken.push(broken),
+            Err(refused) => {
+                unlisted.add(parsed.broken.len(), refused.unlisted);
+                parsed.broken.push(refused.broken);
+            }
         }
     }
-    limit_diagnostics(&mut parsed);
+    limit_diagnostics(&mut parsed, unlisted);
     parsed
 }
 
@@ -57,15 +62,19 @@ pub fn file(path: &str, bytes: &[u8]) -> ParsedFile {
 /// Everything that is wrong with it.
 pub fn document(path: &str, first_line: u32, text: &str) -> Result<Document, Broken> {
     let text_line = first_line.saturating_sub(split::lines_before_content(text)).max(1);
-    one(&Source { path: path.into(), first_line: text_line, text }).map(|(document, _warnings)| document)
+    match one(&Source { path: path.into(), first_line: text_line, text }) {
+        Ok((document, _warnings)) => Ok(document),
+        Err(Refused { mut broken, unlisted }) => {
+            mention(&mut broken.diagnostics, unlisted);
+            Err(broken)
+        }
+    }
 }
 
 /// A file that was not read because of its size.
 #[must_use]
 pub fn too_large(path: &str, bytes_total: u64) -> ParsedFile {
-    let message = format!("the file has {bytes_total} bytes; at most {FILE_BYTES_MAX} are read");
-    let help = "a manifest holds no data: keep large content in a file that the manifest names, or split it";
-    unreadable(path, code::FILE_TOO_LARGE, message, Some(help.into()))
+    whole_file_broken(empty(path), text::too_large(path, bytes_total))
 }
 
 /// A file that was not read for a reason that only the caller knows, such as a link that leads out of the repository
@@ -80,58 +89,6 @@ pub fn unreadable(path: &str, code: &'static str, message: String, help: Option<
     whole_file_broken(parsed, source.diagnostic(finding, None))
 }
 
-/// The text of a file, or why it has none.
-pub(super) fn text<'a>(path: &str, bytes: &'a [u8]) -> Result<&'a str, Diagnostic> {
-    if bytes.len() > FILE_BYTES_MAX {
-        let refused = too_large(path, u64::try_from(bytes.len()).unwrap_or(u64::MAX));
-        return Err(refused
-            .broken
-            .into_iter()
-            .flat_map(|broken| broken.diagnostics)
-            .next()
-            .unwrap_or_else(|| unreachable!("a refused file has its reason")));
-    }
-    let whole = std::str::from_utf8(bytes);
-    let good = match whole {
-        Ok(text) => text,
-        Err(error) => std::str::from_utf8(&bytes[..error.valid_up_to()]).unwrap_or_default(),
-    };
-    let source = Source { path: path.into(), first_line: 1, text: good };
-    if whole.is_err() {
-        let byte = bytes[good.len()];
-        let finding = Finding::new(code::NOT_UTF8, end_of(good), format!("the byte 0x{byte:02x} is not UTF-8"))
-            .label("the first byte that is not text")
-            .help(if bytes.starts_with(&[0xff, 0xfe]) || bytes.starts_with(&[0xfe, 0xff]) {
-                "the file looks like UTF-16; save it as UTF-8"
-            } else {
-                "save the file as UTF-8"
-            });
-        return Err(source.diagnostic(finding, None));
-    }
-    if let Some(at) = good.find('\0') {
-        let span = end_of(&good[..at]);
-        let finding = Finding::new(code::NOT_TEXT, span, "the file holds a NUL byte".into())
-            .label("text has no such character")
-            .help("this looks like a binary file; manifests are text");
-        return Err(source.diagnostic(finding, None));
-    }
-    Ok(good)
-}
-
-/// The place just behind a text.
-fn end_of(text: &str) -> SourceSpan {
-    let lines = split::lines(text);
-    let last = text.rfind(['\n', '\r']).map_or(0, |at| at + 1);
-    let breaks = lines.filter(|line| line.ends_with(['\n', '\r'])).count();
-    let narrow = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
-    SourceSpan {
-        line: narrow(breaks + 1),
-        column: narrow(text[last..].chars().filter(|c| *c != '\u{feff}').count() + 1),
-        start: text.len(),
-        end: text.len(),
-    }
-}
-
 /// The tasks of a file for `arcology submit`: one or a list of them, in YAML or JSON, with or without the manifest
 /// around them. The name is that of the manifest, if there is one.
 ///
@@ -142,17 +99,17 @@ pub fn tasks(path: &str, bytes: &[u8]) -> Result<Vec<(Option<Name>, TaskSpec)>, 
 }
 
 /// Reads one document and its warnings.
-pub(super) fn one(source: &Source<'_>) -> Result<(Document, Vec<Diagnostic>), Broken> {
+pub(super) fn one(source: &Source<'_>) -> Result<(Document, Vec<Diagnostic>), Refused> {
     let place = place(source);
     let decoded = match envelope::decode(source.text) {
         Ok(decoded) => decoded,
-        Err(failure) => return Err(diagnose::broken(source, place, &failure)),
+        Err(failure) => return Err(diagnose::refused(source, place, &failure)),
     };
     let spec_json = canonical::value(&decoded.spec);
     let kind = decoded.spec.kind();
     if !range::holds(kind, &spec_json) {
         let failure = Failure { message: "a number is out of range".into(), at: None };
-        return Err(diagnose::broken(source, place, &failure));
+        return Err(diagnose::refused(source, place, &failure));
     }
     let subject = Subject { metadata: &decoded.metadata, spec: &decoded.spec, spec_json: &spec_json, submitted: false };
     let complaints = rule::complaints(&subject);
@@ -168,9 +125,10 @@ pub(super) fn one(source: &Source<'_>) -> Result<(Document, Vec<Diagnostic>), Br
     if complaints.is_empty() {
         return Ok((document, Vec::new()));
     }
-    let diagnostics = diagnose::place(source, &document.key, complaints);
+    let (diagnostics, unlisted) = diagnose::place(source, &document.key, complaints);
     if diagnostics.iter().any(|diagnostic| diagnostic.severity == Severity::Error) {
-        return Err(Broken { key: Some(document.key), place: document.place, diagnostics });
+        let broken = Broken { key: Some(document.key), place: document.place, diagnostics };
+        return Err(Refused { broken, unlisted });
     }
     Ok((document, diagnostics))
 }
@@ -190,41 +148,53 @@ fn whole_file_broken(mut parsed: ParsedFile, diagnostic: Diagnostic) -> ParsedFi
     parsed
 }
 
+/// Problems that are counted only, and the last broken document that has some.
+#[derive(Clone, Copy, Default)]
+struct Unlisted {
+    problems: usize,
+    last: Option<usize>,
+}
+
+impl Unlisted {
+    fn add(&mut self, index: usize, problems: usize) {
+        if problems > 0 {
+            *self = Self { problems: self.problems + problems, last: Some(index) };
+        }
+    }
+}
+
 /// Keeps [`DIAGNOSTICS_MAX`] diagnostics of a file, and the first of every broken document beyond them, because that
 /// one becomes the object's condition.
-fn limit_diagnostics(parsed: &mut ParsedFile) {
+fn limit_diagnostics(parsed: &mut ParsedFile, mut unlisted: Unlisted) {
     let mut left = DIAGNOSTICS_MAX;
-    let mut dropped = 0;
-    let mut last_cut = None;
     for (index, broken) in parsed.broken.iter_mut().enumerate() {
         let kept = broken.diagnostics.len().min(left.max(1));
         if kept < broken.diagnostics.len() {
-            dropped += broken.diagnostics.len() - kept;
+            unlisted.add(index, broken.diagnostics.len() - kept);
+            // What is kept must say why the document is broken: errors before warnings.
+            broken.diagnostics.sort_by_key(|diagnostic| diagnostic.severity);
             broken.diagnostics.truncate(kept);
-            last_cut = Some(index);
         }
         left = left.saturating_sub(kept);
     }
-    dropped += parsed.warnings.len().saturating_sub(DIAGNOSTICS_MAX);
+    if let Some(broken) = unlisted.last.and_then(|index| parsed.broken.get_mut(index)) {
+        mention(&mut broken.diagnostics, unlisted.problems);
+    }
+    let warnings = parsed.warnings.len().saturating_sub(DIAGNOSTICS_MAX);
     parsed.warnings.truncate(DIAGNOSTICS_MAX);
-    let more = |at: &Diagnostic| Diagnostic {
+    mention(&mut parsed.warnings, warnings);
+}
+
+/// Says how many more there are, at the place of the last one that is listed.
+pub(super) fn mention(diagnostics: &mut Vec<Diagnostic>, unlisted: usize) {
+    let Some(last) = diagnostics.last().filter(|_| unlisted > 0) else { return };
+    diagnostics.push(Diagnostic {
         code: code::MORE_PROBLEMS.into(),
-        message: format!("and {} in this file", count(dropped, "more problem")),
+        message: format!("and {} in this file", count(unlisted, "more problem")),
         label: None,
         help: Some("mend the ones above first; many problems often have one cause".into()),
-        ..at.clone()
-    };
-    match last_cut.and_then(|index| parsed.broken.get_mut(index)) {
-        Some(broken) => {
-            let last = broken.diagnostics.last().map(more);
-            broken.diagnostics.extend(last);
-        }
-        None if dropped > 0 => {
-            let last = parsed.warnings.last().map(more);
-            parsed.warnings.extend(last);
-        }
-        None => {}
-    }
+        ..last.clone()
+    });
 }
 
 #[cfg(test)]
@@ -246,6 +216,22 @@ mod tests {
         assert_eq!(parsed.broken.len(), 1);
         assert_eq!(parsed.broken[0].key.as_ref().unwrap().to_string(), "Host/b");
         assert_eq!(parsed.broken[0].place.line, 6);
+    }
+
+    #[test]
+    fn a_hundred_problems_are_listed_and_the_others_counted() {
+        let many = |n: usize| (0..n).map(|index| format!("unknown{index}: 1,")).collect::<String>();
+        let one = |name: &str, n: usize| {
+            HOST.replace("desk", name).replace("}\nspec: {", &format!("}}\nspec: {{{}", many(n)))
+        };
+        let text = format!("{}---\n{}---\n{}", one("a", 60), one("b", 70), one("c", 5));
+        let parsed = file("a.yaml", text.as_bytes());
+        let listed: Vec<_> = parsed.broken.iter().map(|broken| broken.diagnostics.len()).collect();
+        assert_eq!(listed, [60, 40, 2], "the third document keeps its first problem, and the count of the others");
+        assert_eq!(parsed.broken[2].diagnostics[1].message, "and 34 more problems in this file");
+        let broken = document("a.yaml", 1, &one("d", 150)).unwrap_err();
+        assert_eq!(broken.diagnostics.len(), DIAGNOSTICS_MAX + 1);
+        assert_eq!(broken.diagnostics[DIAGNOSTICS_MAX].message, "and 50 more problems in this file");
     }
 
     #[test]

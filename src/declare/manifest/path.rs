@@ -5,6 +5,10 @@
 
 use std::fmt;
 
+use crate::core::text::shorten;
+
+use super::limit::KEY_CHARS_MAX;
+
 /// One step of a path.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Step {
@@ -23,11 +27,13 @@ impl Path {
         Self::default().key(field)
     }
 
-    /// The path of a field of the mapping at this path.
+    /// The path of a field of the mapping at this path. A key that is too long to be read is cut, and then stands for
+    /// the mapping.
     #[must_use]
     pub fn key(&self, key: &str) -> Self {
         let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '/');
         let mut text = self.0.clone();
+        let key = &*shorten(key, KEY_CHARS_MAX);
         if !key.is_empty() && key.chars().all(plain) {
             if !text.is_empty() {
                 text.push('.');

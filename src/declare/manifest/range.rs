@@ -110,7 +110,10 @@ mod tests {
     #[test]
     fn a_number_out_of_its_range_is_found_however_deep_it_stands() {
         let candidates = json!([{"model": "a"}]);
-        let experiment = |repetitions: u32, confidence: f64| json!({"goldenSet": "g", "candidates": candidates, "repetitions": repetitions, "winner": {"by": "rougeL", "confidence": confidence}});
+        let experiment = |repetitions: u32, confidence: f64| {
+            let winner = json!({"by": "rougeL", "confidence": confidence});
+            json!({"goldenSet": "g", "candidates": candidates, "repetitions": repetitions, "winner": winner})
+        };
         assert!(holds(Kind::Experiment, &experiment(3, 0.95)));
         assert!(!holds(Kind::Experiment, &experiment(0, 0.95)));
         assert!(!holds(Kind::Experiment, &experiment(3, 1.5)));

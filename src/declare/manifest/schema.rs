@@ -1,4 +1,4 @@
-//! JSON Schema (2020-12) of the kinds, from the Rust types: what editors complete by, and what [`super::check`] walks.
+//! JSON Schema (2020-12) of the kinds, from the Rust types: what editors complete by, and what `check` walks.
 
 use std::sync::LazyLock;
 

@@ -9,7 +9,7 @@ use crate::core::ObjectKey;
 use crate::core::text::shorten;
 
 use super::diagnostic::{Diagnostic, Severity, SourceSpan};
-use super::limit::{LINE_CHARS_BEFORE, LINE_CHARS_MAX, VALUE_CHARS_MAX};
+use super::limit::{LINE_CHARS_BEFORE, LINE_CHARS_MAX, LINE_CHARS_SEARCHED, MESSAGE_CHARS_MAX, VALUE_CHARS_MAX};
 use super::secret;
 
 /// A problem with its place in the document's text.
@@ -59,15 +59,15 @@ impl Source<'_> {
     pub fn diagnostic(&self, finding: Finding, object: Option<&ObjectKey>) -> Diagnostic {
         let in_file = |line: u32| line.max(1).saturating_add(self.first_line.saturating_sub(1));
         let first = finding.first_line.map(|line| format!("the first one is on line {}; ", in_file(line)));
-        let help = finding.help.as_deref().map(|help| secret::hide(&(first.unwrap_or_default() + help)));
+        let help = finding.help.as_deref().map(|help| words(&(first.unwrap_or_default() + help)));
         Diagnostic {
             code: finding.code.into(),
             severity: finding.severity,
-            message: secret::hide(&finding.message),
+            message: words(&finding.message),
             path: Arc::clone(&self.path),
             span: SourceSpan { line: in_file(finding.span.line), column: finding.span.column.max(1), ..finding.span },
             source_line: source_line(self.text, finding.span),
-            label: finding.label.as_deref().map(secret::hide),
+            label: finding.label.as_deref().map(words),
             help,
             object: object.cloned(),
         }
@@ -90,24 +90,37 @@ impl Source<'_> {
 fn source_line(text: &str, span: SourceSpan) -> String {
     let is_break = |c: char| matches!(c, '\n' | '\r');
     let Some((before, after)) = text.split_at_checked(span.start.min(text.len())) else { return String::new() };
-    let start = before.rfind(is_break).map_or(0, |at| at + 1);
-    let end = after.find(is_break).map_or(text.len(), |at| before.len() + at);
-    let line = secret::hide(&text[start..end]);
-    let chars = line.chars().count();
-    let clean = |c: char| if c.is_control() { ' ' } else { c };
-    if chars <= LINE_CHARS_MAX {
-        return line.chars().map(clean).collect();
+    // Only the surroundings of the caret are looked at, so that a very long line costs no more than a long one.
+    let mut front: Vec<char> = before.chars().rev().take_while(|c| !is_break(*c)).take(LINE_CHARS_SEARCHED).collect();
+    front.reverse();
+    let caret = front.len();
+    let more_in_front = usize::try_from(span.column).unwrap_or(0).saturating_sub(1) > caret;
+    let around: String =
+        front.into_iter().chain(after.chars().take_while(|c| !is_break(*c)).take(LINE_CHARS_SEARCHED)).collect();
+    let line: Vec<char> = secret::hide(&around).chars().map(visible).collect();
+    if line.len() <= LINE_CHARS_MAX && !more_in_front {
+        return line.into_iter().collect();
     }
-    let caret = usize::try_from(span.column.saturating_sub(1)).unwrap_or(0);
     let skip = caret.saturating_sub(LINE_CHARS_BEFORE);
-    let mut window: Vec<char> = line.chars().skip(skip).take(LINE_CHARS_MAX).map(clean).collect();
-    if skip > 0 {
-        window[0] = '…';
+    let mut window: Vec<char> = line.iter().copied().skip(skip).take(LINE_CHARS_MAX).collect();
+    if let Some(first) = window.first_mut().filter(|_| skip > 0) {
+        *first = '…';
     }
-    if skip + LINE_CHARS_MAX < chars {
-        window[LINE_CHARS_MAX - 1] = '…';
+    if let Some(last) = window.last_mut().filter(|_| skip + LINE_CHARS_MAX < line.len()) {
+        *last = '…';
     }
     window.into_iter().collect()
+}
+
+/// A text of a diagnostic: no secret, no control character, not endless.
+fn words(text: &str) -> String {
+    shorten(&secret::hide(text), MESSAGE_CHARS_MAX).chars().map(visible).collect()
+}
+
+/// The character, unless it would move or turn around the text it stands in: then a blank of the same width.
+fn visible(c: char) -> char {
+    let directs = matches!(c, '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}');
+    if directs || c.is_control() { ' ' } else { c }
 }
 
 /// A value as it may stand in a message: shortened, in backquotes.

@@ -11,10 +11,10 @@ use super::diagnostic::{Diagnostic, Severity, SourceSpan};
 use super::document::Spec;
 use super::header::FIELDS;
 use super::kind::task::TaskSpec;
-use super::limit::FILE_DOCUMENTS_MAX;
+use super::limit::{DIAGNOSTICS_MAX, FILE_DOCUMENTS_MAX};
 use super::source::{Finding, Source};
 use super::tree::{Entry, Node, Value};
-use super::{parse, split, yaml};
+use super::{parse, split, text, yaml};
 
 /// A task and its name, if it has one.
 type Named = (Option<Name>, TaskSpec);
@@ -24,9 +24,9 @@ type Named = (Option<Name>, TaskSpec);
 /// # Errors
 /// Everything that is wrong with the file; it is an error when it holds no task.
 pub fn tasks(path: &str, bytes: &[u8]) -> Result<Vec<Named>, Vec<Diagnostic>> {
-    let text = parse::text(path, bytes).map_err(|diagnostic| vec![diagnostic])?;
-    let chunks = split::documents(text);
-    let whole = Source { path: path.into(), first_line: 1, text };
+    let content = text::of(path, bytes).map_err(|diagnostic| vec![*diagnostic])?;
+    let chunks = split::documents(content);
+    let whole = Source { path: path.into(), first_line: 1, text: content };
     if chunks.is_empty() || chunks.len() > FILE_DOCUMENTS_MAX {
         let (code, message) = if chunks.is_empty() {
             (code::NOT_A_MAPPING, "there is no task in this file".to_owned())
@@ -41,7 +41,13 @@ pub fn tasks(path: &str, bytes: &[u8]) -> Result<Vec<Named>, Vec<Diagnostic>> {
         let source = Source { path: whole.path.clone(), first_line: chunk.first_line, text: chunk.text };
         document(&source, &mut good, &mut bad);
     }
-    if bad.is_empty() { Ok(good) } else { Err(bad) }
+    if bad.is_empty() {
+        return Ok(good);
+    }
+    let unlisted = bad.len().saturating_sub(DIAGNOSTICS_MAX);
+    bad.truncate(DIAGNOSTICS_MAX);
+    parse::mention(&mut bad, unlisted);
+    Err(bad)
 }
 
 fn document(source: &Source<'_>, good: &mut Vec<Named>, bad: &mut Vec<Diagnostic>) {
@@ -49,7 +55,7 @@ fn document(source: &Source<'_>, good: &mut Vec<Named>, bad: &mut Vec<Diagnostic
     let root = match parsed.root {
         Some(root) if parsed.complete && parsed.findings.is_empty() => root,
         _ => {
-            bad.extend(diagnose::diagnostics(source, None, parsed.findings));
+            bad.extend(diagnose::diagnostics(source, None, parsed.findings).0);
             return;
         }
     };
@@ -61,7 +67,7 @@ fn document(source: &Source<'_>, good: &mut Vec<Named>, bad: &mut Vec<Diagnostic
         let key = diagnose::key_of(item);
         match task(item) {
             Ok(named) => good.push(named),
-            Err(findings) => bad.extend(diagnose::diagnostics(source, key.as_ref(), findings)),
+            Err(findings) => bad.extend(diagnose::diagnostics(source, key.as_ref(), findings).0),
         }
     }
 }
@@ -105,7 +111,10 @@ fn bare(item: &Node) -> Examined {
 mod tests {
     use super::*;
 
-    fn read(text: &str) -> Result<Vec<(Option<String>, Vec<String>)>, Vec<String>> {
+    /// A task's name and its chain of capabilities.
+    type Short = (Option<String>, Vec<String>);
+
+    fn read(text: &str) -> Result<Vec<Short>, Vec<String>> {
         match tasks("t.yaml", text.as_bytes()) {
             Ok(tasks) => Ok(tasks
                 .into_iter()
@@ -118,7 +127,7 @@ mod tests {
         }
     }
 
-    fn named(name: Option<&str>, capability: &str) -> (Option<String>, Vec<String>) {
+    fn named(name: Option<&str>, capability: &str) -> Short {
         (name.map(str::to_owned), vec![capability.to_owned()])
     }
 
@@ -139,7 +148,8 @@ mod tests {
             read("capability: text.stats\n---\n- capability: ocr.pdf\n").unwrap(),
             [stats(), named(None, "ocr.pdf")]
         );
-        let mixed = r#"[{"capability": ["ocr.pdf", "text.stats"]}, {"apiVersion": "arcology/v1alpha1", "kind": "Task", "metadata": {"name": "b"}, "spec": {"capability": "ocr.pdf"}}]"#;
+        let mixed = r#"[{"capability": ["ocr.pdf", "text.stats"]},
+            {"apiVersion": "arcology/v1alpha1", "kind": "Task", "metadata": {"name": "b"}, "spec": {"capability": "ocr.pdf"}}]"#;
         let chain = (None, vec!["ocr.pdf".to_owned(), "text.stats".to_owned()]);
         assert_eq!(read(mixed).unwrap(), [chain, named(Some("b"), "ocr.pdf")]);
     }

@@ -8,9 +8,11 @@ use serde::de::DeserializeSeed;
 use serde_saphyr::granit_parser::{self, Event, Marker, Parser, ScalarStyle, Span, StrInput, Tag};
 use serde_saphyr::{Error, MergeKeyPolicy, Options};
 
+use crate::core::text::shorten;
+
 use super::code;
 use super::diagnostic::SourceSpan;
-use super::limit::{DEPTH_MAX, NODES_MAX};
+use super::limit::{DEPTH_MAX, NODES_MAX, VALUE_CHARS_MAX};
 use super::source::Finding;
 use super::tree::{Entry, Node, Value};
 
@@ -54,7 +56,7 @@ fn failure(error: &Error) -> Failure {
         Error::Message { msg, .. } => msg.clone(),
         Error::SerdeInvalidType { unexpected, expected, .. }
         | Error::SerdeInvalidValue { unexpected, expected, .. } => {
-            format!("{unexpected} where {expected} was expected")
+            format!("{} where {expected} was expected", shorten(unexpected, VALUE_CHARS_MAX))
         }
         other => {
             // The library puts the place behind its words; the diagnostic has it already.

@@ -60,8 +60,7 @@ pub enum Found<'a> {
     Present(&'a Document),
     /// Broken at this place, and no earlier version to fall back on.
     Broken(&'a Place),
-    /// In force until now, and gone from the revision; it stood at this place.
-    Removed(&'a Place),
+    /// Not in the revision. Whether it once was is left out, so that the same revision is always told the same.
     Unknown,
 }
 
@@ -114,11 +113,10 @@ impl<'a> Candidate<'a> {
     #[must_use]
     pub fn find(&self, kind: Kind, name: &str) -> Found<'_> {
         let Some(slot) = self.index.get(&(kind, name)).map(|at| &self.slots[*at]) else { return Found::Unknown };
-        match (&slot.state, slot.effective(), slot.before) {
-            (_, Some(document), _) => Found::Present(document),
-            (State::Bad(place), None, _) => Found::Broken(place),
-            (State::Gone, None, Some(before)) => Found::Removed(&before.document.place),
-            (State::Gone | State::Good(_), None, _) => Found::Unknown,
+        match (&slot.state, slot.effective()) {
+            (_, Some(document)) => Found::Present(document),
+            (State::Bad(place), None) => Found::Broken(place),
+            (State::Gone | State::Good(_), None) => Found::Unknown,
         }
     }
 

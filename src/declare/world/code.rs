@@ -48,8 +48,49 @@ codes! {
     RETAINED = "ARC402", "an object gone from Git is still needed";
 }
 
-/// The code written `code`, such as `ARC301`.
+/// The code written `ARC301`, in any case.
 #[must_use]
 pub fn find(code: &str) -> Option<&'static Code> {
-    CODES.iter().find(|candidate| candidate.code == code)
+    CODES.iter().find(|candidate| candidate.code.eq_ignore_ascii_case(code))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::{BTreeMap, BTreeSet};
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::declare::manifest::parse;
+    use crate::declare::world::{check, fixture};
+
+    #[test]
+    fn codes_are_unique_ascending_and_found_in_any_case() {
+        assert!(CODES.windows(2).all(|pair| pair[0].code < pair[1].code));
+        assert_eq!(find("arc311").unwrap().title, POLICY_TIE.title);
+        assert!(find("ARC999").is_none());
+    }
+
+    #[test]
+    fn every_page_says_what_it_means_and_how_to_mend_it() {
+        for code in CODES {
+            assert!(code.page.starts_with(&format!("# {}: {}\n", code.code, code.title)), "{}", code.code);
+            assert!(code.page.contains("\n## How to mend it\n"), "{}", code.code);
+            let has_example = code.page.contains("\n## Example\n");
+            assert!(has_example || code.code == PRUNE_HELD.code, "{} has no example", code.code);
+        }
+    }
+
+    /// Whole revisions and histories are told as ARC401 and ARC402; every other page shows its own problem.
+    #[test]
+    fn the_example_of_each_page_is_told_with_the_code_of_the_page() {
+        for code in CODES.iter().filter(|code| code.code < PRUNE_HELD.code) {
+            let (_, rest) = code.page.split_once("```yaml\n").unwrap();
+            let (example, _) = rest.split_once("```").unwrap();
+            let files = [("house.yaml", fixture::house_for(example)), ("goldensets/example.yaml", example.to_owned())];
+            let parsed = files.map(|(path, text)| (Arc::from(path), Arc::new(parse::file(path, text.as_bytes()))));
+            let all = check(&BTreeMap::from(parsed), &|_| false);
+            let told: BTreeSet<_> = all.iter().map(|diagnostic| &*diagnostic.code).collect();
+            assert!(told.contains(code.code), "the example of {} is told {told:?}", code.code);
+        }
+    }
 }

@@ -1,7 +1,11 @@
 //! The world: the desired state in force, every object with its standing, references checked.
 //!
 //! A revision's files and what was in force before go in; the new world, every diagnostic and the changes come out
-//! (`assemble`). Broken objects keep their last good version; nothing here decides what to do about a difference.
+//! ([`assemble`]). Broken objects keep their last good version; nothing here decides what to do about a difference.
+//!
+//! The way through: `presence` lays the revision beside what is in force, `settle` lets the [`rule`]s decide which
+//! newest versions can be used, `prune` decides about what is gone, [`assemble`] puts the outcome together. All of it
+//! is done anew for every revision: ten thousand objects take some ten milliseconds, and nothing can be stale.
 
 pub mod assemble;
 pub mod candidate;

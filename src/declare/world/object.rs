@@ -13,7 +13,8 @@ pub struct Object {
     pub document: Arc<Document>,
     /// Counts the distinct specs this name has had, from 1.
     pub generation: u64,
-    /// The commit that last changed the manifest file; none when it is older than the history that was looked at.
+    /// The commit that asked for this text: the last one that changed its file when the text was first seen. Moving the
+    /// document, or changing others of its file, asks for nothing new. None when it is older than the known history.
     pub asked_by: Option<Commit>,
     /// The revision from which this version was taken.
     pub revision: Option<Revision>,

@@ -107,8 +107,7 @@ impl<'a> Table<'a> {
     fn settle_contested(&mut self) {
         for (at, mut claims) in std::mem::take(&mut self.contested) {
             claims.sort_by_key(|claim| claim.place());
-            let [first, .., _] = claims.as_slice() else { continue };
-            let first = *first;
+            let [first, .., _] = claims[..] else { continue };
             let slot = &mut self.slots[at];
             slot.state = State::Bad(first.place().clone());
             slot.findings.clear();
@@ -117,11 +116,13 @@ impl<'a> Table<'a> {
                     slot.findings.extend_from_slice(&broken.diagnostics);
                 }
             }
-            // Said at every later document; at the first only when no later one can be pointed into.
-            let later: Vec<_> = claims[1..].iter().filter_map(good).collect();
-            match (later.as_slice(), good(&first)) {
-                ([], Some(document)) => slot.findings.push(duplicate(document, claims[1].place())),
-                (later, _) => slot.findings.extend(later.iter().map(|document| duplicate(document, first.place()))),
+            // Told at every document but the first; at that too when another is broken, which nobody can point into.
+            let told_at_first = claims.iter().any(|claim| good(claim).is_none());
+            for (at, document) in claims.iter().enumerate().filter_map(|(at, claim)| Some((at, good(claim)?))) {
+                if at > 0 || told_at_first {
+                    let other = if at > 0 { first } else { claims[1] };
+                    slot.findings.push(duplicate(document, other.place()));
+                }
             }
         }
     }

@@ -47,22 +47,13 @@ pub(super) fn decide(world: &Candidate<'_>, confirmed: bool) -> Verdict {
     if gone.is_empty() {
         return verdict;
     }
-    let mut keepers: Vec<usize> = (0..world.slots.len()).filter(|at| stands_on_last_good(world, *at)).collect();
-    for &at in gone.iter().filter(|_| !confirmed) {
-        if let Some(Standing::PruneHeld { reason }) = world.slots[at].before.map(|object| &object.standing) {
-            verdict.fates[at] = Some(Fate::Hold { reason: reason.clone() });
-            keepers.push(at);
-        }
-    }
-    retain(world, &keepers, &mut verdict.fates);
+    let mut held = if confirmed { BTreeMap::new() } else { held_before(world, &gone) };
+    verdict.fates = kept(world, &held);
     if !confirmed {
         let proposed: Vec<usize> = gone.iter().copied().filter(|at| verdict.fates[*at].is_none()).collect();
-        let held = guard(world, &proposed);
-        let newly_held: Vec<usize> = held.keys().copied().collect();
-        for (at, reason) in held {
-            verdict.fates[at] = Some(Fate::Hold { reason });
-        }
-        retain(world, &newly_held, &mut verdict.fates);
+        held.extend(guard(world, &proposed));
+        // Told anew and not added to, so that the next look at the same revision comes to the very same.
+        verdict.fates = kept(world, &held);
     }
     for &at in &gone {
         verdict.fates[at].get_or_insert(Fate::Remove);
@@ -79,10 +70,30 @@ fn stands_on_last_good(world: &Candidate<'_>, at: usize) -> bool {
     matches!((&world.slots[at].state, world.slots[at].before), (State::Bad(_), Some(_)))
 }
 
+/// What was held and is still gone, with the reason that was given then.
+fn held_before(world: &Candidate<'_>, gone: &[usize]) -> BTreeMap<usize, String> {
+    let reason = |at: usize| match &world.slots[at].before?.standing {
+        Standing::PruneHeld { reason } => Some((at, reason.clone())),
+        Standing::Current | Standing::LastGood { .. } | Standing::Retained { .. } => None,
+    };
+    gone.iter().filter_map(|at| reason(*at)).collect()
+}
+
+/// The fates of what stays: what is held, and what last good versions and held objects need.
+fn kept(world: &Candidate<'_>, held: &BTreeMap<usize, String>) -> Vec<Option<Fate>> {
+    let mut fates = vec![None; world.slots.len()];
+    for (at, reason) in held {
+        fates[*at] = Some(Fate::Hold { reason: reason.clone() });
+    }
+    retain(world, (0..world.slots.len()).filter(|at| stands_on_last_good(world, *at)).collect(), &mut fates);
+    retain(world, held.keys().copied().collect(), &mut fates);
+    fates
+}
+
 /// Keeps what `keepers` refer to, and what that refers to in turn. The nearest keeper is named; of several equally
 /// near ones the first by kind and name.
-fn retain(world: &Candidate<'_>, keepers: &[usize], fates: &mut [Option<Fate>]) {
-    let mut wave: BTreeSet<usize> = keepers.iter().copied().collect();
+fn retain(world: &Candidate<'_>, keepers: BTreeSet<usize>, fates: &mut [Option<Fate>]) {
+    let mut wave = keepers;
     while !wave.is_empty() {
         let mut next = BTreeSet::new();
         for &by in &wave {

@@ -11,10 +11,11 @@ use tokio::sync::mpsc;
 use crate::core::{Clock, Timestamp};
 
 use super::error::{Error, Trouble};
+use super::gauge::Gauge;
 use super::migrate;
 use super::place::{self, Place};
 use super::reader::Readers;
-use super::writer::{self, Durability, Gauge, Message, QUEUE_JOBS_MAX, Writer};
+use super::writer::{self, Durability, Message, QUEUE_JOBS_MAX, Writer};
 
 /// What must survive a restart, in one SQLite file. Cheap to clone.
 ///

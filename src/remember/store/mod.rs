@@ -4,7 +4,7 @@
 //! | --- | --- |
 //! | [`row`] | the rows as the rest of the program sees them |
 //! | `handle` | [`Store`]: open, close, health |
-//! | `writer`, `reader` | the one thread that writes; the few connections that read |
+//! | `writer`, `reader`, `gauge` | the one thread that writes; the few connections that read; how both fare |
 //! | `place`, `migrate`, `backup` | the directory and its lock; the schema; online copies |
 //! | `revision`, `inventory`, `journal`, `audit`, `history` | what reconciling needs to remember |
 //! | `task`, `task_life`, `task_outcome`, `task_list`, `artifact` | work and what came of it |
@@ -16,6 +16,7 @@ mod artifact;
 mod audit;
 mod backup;
 mod error;
+mod gauge;
 mod handle;
 mod history;
 mod inventory;

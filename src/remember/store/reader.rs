@@ -7,8 +7,8 @@ use rusqlite::Connection;
 use tokio::sync::Semaphore;
 
 use super::error::{Error, Trouble};
+use super::gauge::Gauge;
 use super::place;
-use super::writer::Gauge;
 
 /// How many queries are read at once. More would only compete for the same disk.
 const READERS: usize = 3;

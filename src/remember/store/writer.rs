@@ -9,13 +9,13 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
 use rusqlite::Connection;
 use tokio::sync::{mpsc, oneshot};
 
 use super::error::{Error, Trouble};
+use super::gauge::Gauge;
 
 /// How many jobs may wait before those who bring more are made to wait themselves.
 pub(super) const QUEUE_JOBS_MAX: usize = 1024;
@@ -82,45 +82,6 @@ where
         // Whoever asked may have gone away; the change is made all the same.
         drop(self.reply.send(fate.and(made)));
     }
-}
-
-/// What others may know of the writer.
-#[derive(Debug, Default)]
-pub(super) struct Gauge {
-    commits: AtomicU64,
-    /// Why the newest attempt to write came to nothing, when it did.
-    problem: Mutex<Option<String>>,
-    /// Damage that somebody met, reading or writing. It does not go away by itself.
-    damage: Mutex<Option<String>>,
-}
-
-impl Gauge {
-    pub(super) fn commits(&self) -> u64 {
-        self.commits.load(Ordering::Relaxed)
-    }
-
-    /// The worst that is known.
-    pub(super) fn problem(&self) -> Option<String> {
-        lock(&self.damage).clone().or_else(|| lock(&self.problem).clone())
-    }
-
-    /// Takes note of an error that a read or a write met.
-    pub(super) fn note(&self, error: &Error) {
-        if matches!(error, Error::Corrupt { .. }) {
-            *lock(&self.damage) = Some(error.to_string());
-        }
-    }
-
-    fn note_write(&self, error: &Error) {
-        self.note(error);
-        if error.is_environmental() {
-            *lock(&self.problem) = Some(error.to_string());
-        }
-    }
-}
-
-fn lock<T>(slot: &Mutex<T>) -> MutexGuard<'_, T> {
-    slot.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// The thread's own state.
@@ -198,10 +159,7 @@ impl Writer {
             fates.push(fate);
         }
         self.execute("COMMIT")?;
-        self.gauge.commits.fetch_add(1, Ordering::Relaxed);
-        if self.conn.total_changes() > changes_before {
-            *lock(&self.gauge.problem) = None;
-        }
+        self.gauge.note_commit(self.conn.total_changes() > changes_before);
         Ok(fates)
     }
 
@@ -220,7 +178,7 @@ fn run_caught(job: &mut dyn Job, conn: &Connection) -> Result<(), Trouble> {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::mpsc;
+    use std::sync::{Mutex, mpsc};
 
     use rusqlite::params;
 

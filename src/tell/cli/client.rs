@@ -83,6 +83,14 @@ impl Client {
         self.accept(path, self.send(http::Request::post(path).json(body))?)
     }
 
+    /// Posts `body` to `path`, and gives the daemon time to do what was asked before it answers.
+    ///
+    /// # Errors
+    /// As for [`Client::get`].
+    pub fn post_within(&self, path: &str, body: &Value, within: Duration) -> Outcome<Value> {
+        self.accept(path, self.send(http::Request::post(path).json(body).within(within))?)
+    }
+
     /// The items of a list, page after page, at most `limit`.
     ///
     /// # Errors

@@ -8,10 +8,13 @@ use super::read::{NOTHING, ago_shown, items, joined, judged, shown, text};
 use super::table::{Cell, Table};
 use super::verb::get::Subject;
 
+/// How one item becomes the cells of a row, at a time.
+type Row = fn(&Value, Timestamp) -> Vec<Cell>;
+
 /// The items as a table; ages count from `now`.
 #[must_use]
 pub fn table(subject: Subject, all: &[Value], now: Timestamp) -> Table {
-    let (headings, row): (&[&str], fn(&Value, Timestamp) -> Vec<Cell>) = match subject {
+    let (headings, row): (&[&str], Row) = match subject {
         Subject::Kind(Kind::Runtime) => (&RUNTIME, runtime),
         Subject::Kind(Kind::Model) => (&MODEL, model),
         Subject::Kind(
@@ -84,7 +87,7 @@ fn model(row: &Value, now: Timestamp) -> Vec<Cell> {
     ]
 }
 
-const TASK: [&str; 7] = ["ID", "STATE", "CAPABILITY", "RUNTIME", "MODEL", "AGE", "WHY"];
+const TASK: [&str; 6] = ["ID", "STATE", "RUNTIME", "MODEL", "AGE", "WHY"];
 
 fn task(row: &Value, now: Timestamp) -> Vec<Cell> {
     let why = match (text(row, "error.code"), text(row, "why.reason")) {
@@ -92,11 +95,9 @@ fn task(row: &Value, now: Timestamp) -> Vec<Cell> {
         (None, Some(reason)) => format!("{reason}: {}", shown(row, "why.message")),
         (None, None) => NOTHING.into(),
     };
-    let capability = text(row, "capability").unwrap_or_else(|| joined(row, "capability"));
     vec![
         shown(row, "id").into(),
         judged(&shown(row, "state")),
-        capability.into(),
         shown(row, "runtime_assigned").into(),
         shown(row, "model_used").into(),
         ago_shown(row, "created_at", now).into(),
@@ -170,16 +171,16 @@ mod tests {
     #[test]
     fn tasks_show_why_they_wait_or_failed() {
         let rows = [
-            json!({"id": "task-1", "state": "queued", "capability": "text.stats", "created_at": "2026-11-21T10:04:30Z",
+            json!({"id": "task-1", "state": "queued", "created_at": "2026-11-21T10:04:30Z",
                 "why": {"reason": "Paused", "message": "the policy default says paused"}}),
-            json!({"id": "task-2", "state": "error", "capability": ["doc.extract", "text.summarize"],
+            json!({"id": "task-2", "state": "error",
                 "runtime_assigned": "builtin", "created_at": "2026-11-21T09:05:00Z",
                 "error": {"code": "bad_input", "message": "the PDF has no text"}}),
         ];
         insta::assert_snapshot!(render(Subject::Tasks, &rows), @"
-        ID      STATE   CAPABILITY                   RUNTIME  MODEL  AGE   WHY
-        task-1  queued  text.stats                   -        -      30 s  Paused: the policy default says paused
-        task-2  error   doc.extract, text.summarize  builtin  -      1 h   bad_input: the PDF has no text
+        ID      STATE   RUNTIME  MODEL  AGE   WHY
+        task-1  queued  -        -      30 s  Paused: the policy default says paused
+        task-2  error   builtin  -      1 h   bad_input: the PDF has no text
         ");
     }
 }

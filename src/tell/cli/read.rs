@@ -58,6 +58,12 @@ pub fn time(value: &Value, path: &str) -> Option<Timestamp> {
     at(value, path)?.as_str()?.parse().ok()
 }
 
+/// The time at `path` as a person reads it: to the second.
+#[must_use]
+pub fn clock(value: &Value, path: &str) -> Option<Timestamp> {
+    time(value, path).and_then(|at| Timestamp::from_second(at.as_second()).ok())
+}
+
 /// How long ago the time at `path` was.
 #[must_use]
 pub fn ago(value: &Value, path: &str, now: Timestamp) -> Option<String> {

@@ -109,6 +109,14 @@ impl Ui {
         self.out.flush()
     }
 
+    /// Data without any colour of ours, such as JSON. On a terminal it is made harmless; a pipe gets every byte of it.
+    ///
+    /// # Errors
+    /// As for [`Ui::data`].
+    pub fn plain(&mut self, text: &str) -> io::Result<()> {
+        if self.width_out.is_some() { self.data(&clean(text)) } else { self.data(text) }
+    }
+
     /// Replaces what stands on the terminal, or adds to a pipe.
     ///
     /// # Errors
@@ -273,6 +281,15 @@ mod tests {
         ui.progress("a long line of progress");
         ui.say("done");
         assert_eq!(err.text(), "\r\x1b[Ka long l…\r\x1b[Kdone\n");
+    }
+
+    #[test]
+    fn data_of_others_cannot_steer_a_terminal_and_reaches_a_pipe_whole() {
+        for (width, expected) in [(Some(80), "{\"a\": \"\u{fffd}31m\"}\n"), (None, "{\"a\": \"\u{9b}31m\"}\n")] {
+            let out = Captured::default();
+            Ui::to(out.clone(), Captured::default(), width, false).plain("{\"a\": \"\u{9b}31m\"}\n").unwrap();
+            assert_eq!(out.text(), expected);
+        }
     }
 
     #[test]

@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use crate::core::text::{count, shorten};
 use crate::core::{Kind, ObjectKey, Reading};
-use crate::decide::reconcile::{Health, HoldReason, ObjectStatus, Sync};
+use crate::decide::reconcile::{Health, Hold, HoldReason, ObjectStatus, Sync};
 use crate::declare::manifest::{Broken, Diagnostic, Severity as DiagnosticSeverity};
 use crate::declare::world::Standing;
 use crate::remember::store::row::TaskRow;
@@ -75,7 +75,7 @@ fn source(facts: &Facts) -> Option<Attention> {
         title: format!("the repository is not ready: {}", problem.reason),
         message: short(&format!("{}{kept}", problem.message)),
         href: "/#source".into(),
-        next: Some(problem.help.clone().unwrap_or_else(|| "arcology doctor".into())),
+        next: Some(problem.help.clone().unwrap_or_else(|| "arcology reconcile".into())),
     })
 }
 
@@ -87,7 +87,7 @@ fn store(facts: &Facts, queue: &Queue) -> Option<Attention> {
         title: "the store does not work".into(),
         message: short(&format!("{problem}; nothing new is started, the desired state is not touched")),
         href: "/readyz".into(),
-        next: Some("arcology doctor".into()),
+        next: Some("arcology status".into()),
     })
 }
 
@@ -149,12 +149,15 @@ fn drift_loop(status: &ObjectStatus) -> Attention {
 }
 
 fn drifted_held(status: &ObjectStatus) -> Attention {
-    let hold = status.hold.as_ref().map(|hold| format!("{:?}: {}", hold.reason, hold.message)).unwrap_or_default();
+    // A failed try stands in the reason already.
+    let said = |hold: &&Hold| hold.reason == HoldReason::Backoff;
+    let hold = status.hold.as_ref().filter(|hold| !said(hold));
+    let hold = hold.map(|hold| format!("; {:?}: {}", hold.reason, hold.message)).unwrap_or_default();
     Attention {
         severity: Severity::Warning,
         object: Some(status.key.to_string()),
         title: "drifted, and held".into(),
-        message: short(&format!("{}; {hold}", status.reason)),
+        message: short(&format!("{}{hold}", status.reason)),
         href: object_href(status),
         next: Some(format!("arcology why {}", status.key)),
     }
@@ -190,7 +193,7 @@ fn runtime_trouble(runtime: &RuntimeFacts<'_>) -> Option<Attention> {
         title: word.to_owned(),
         message: short(&runtime.reason()),
         href: format!("/runtimes/{}", runtime.name),
-        next: Some("arcology doctor".into()),
+        next: Some(format!("arcology why Runtime/{}", runtime.name)),
     })
 }
 
@@ -205,7 +208,7 @@ fn failed_task(task: &TaskRow) -> Attention {
         title: format!("failed: {code}"),
         message: short(message),
         href: format!("/tasks/{}", super::view::href::segment(&task.id)),
-        next: Some(format!("arcology retry {}", task.id)),
+        next: Some(format!("arcology why {}", task.id)),
     }
 }
 

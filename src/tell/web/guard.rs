@@ -1,8 +1,11 @@
 //! What every request of the page's listener passes through: who may ask, what may be asked, and what every answer says.
 //!
-//! 1. Only GET and HEAD exist. 2. Addresses are bounded. 3. `Host` must be an address that is served here, so that a
-//! page of another site cannot read this one by pointing its own name at it (DNS rebinding). 4. An answer is made within
-//! a bounded time. 5. Every answer carries the headers that keep it from running, framing or leaking anything.
+//! 1. Only GET and HEAD exist.
+//! 2. Addresses are bounded.
+//! 3. `Host` must be an address that is served here, so that a page of another site cannot read this one by pointing its
+//!    own name at it (DNS rebinding).
+//! 4. An answer is made within a bounded time.
+//! 5. Every answer carries the headers that keep it from running, framing or leaking anything.
 
 use std::net::SocketAddr;
 use std::sync::Arc;

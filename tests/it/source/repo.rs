@@ -128,7 +128,7 @@ fn edit(repo: &Repository, base: Option<Oid>, files: &BTreeMap<Vec<&str>, Option
             None => builder.remove(folder).unwrap(),
         }
     }
-    (builder.len() > 0).then(|| builder.write().unwrap())
+    (!builder.is_empty()).then(|| builder.write().unwrap())
 }
 
 /// A valid manifest; `tokens` makes it another one.

@@ -189,7 +189,6 @@ impl<K: Key, E: Edge> Queue<K, E> {
         let mark = self.edges.run_started();
         let entry = self.entry(&key);
         let Stance::Pending { lane, track, .. } = entry.stance else { unreachable!("only pending keys are in line") };
-        entry.record.not_before = None;
         let run = Run {
             key: key.clone(),
             generation: entry.generation,

@@ -226,6 +226,18 @@ fn objects_that_fail_on_one_dependency_share_its_backoff_and_its_recovery() {
 }
 
 #[test]
+fn one_objects_success_is_its_dependencys_recovery() {
+    let mut queue = queue_of(1, 1);
+    ask(&mut queue, 1, Lane::Drift, at(0));
+    start_all(&mut queue, at(0));
+    queue.finish(&1, Outcome::retry_dependency("swap is up", "connection refused"), at(0));
+    start_all(&mut queue, at(0).after(CAP));
+    assert_eq!(queue.snapshot(at(0)).failing.len(), 1);
+    queue.finish(&1, Outcome::done(), at(0).after(CAP));
+    assert_eq!(queue.snapshot(at(0)).failing, []);
+}
+
+#[test]
 fn among_a_thousand_failing_keys_a_persons_change_of_a_healthy_one_is_next() {
     let mut queue = queue_of(2, 2);
     let mut now = at(0);
@@ -316,6 +328,18 @@ fn a_reconciler_that_asks_for_no_rest_cannot_spin() {
         assert_eq!(keys(&start_all(&mut queue, at(99))), NONE);
         assert_eq!(keys(&start_all(&mut queue, at(100))), [1]);
     }
+}
+
+#[test]
+fn a_timer_that_is_due_unsettles_the_queue_even_before_it_fired() {
+    let mut queue = queue_of(1, 1);
+    ask(&mut queue, 1, Lane::Drift, at(0));
+    assert!(!queue.is_settled(at(0)));
+    start_all(&mut queue, at(0));
+    assert!(!queue.is_settled(at(0)));
+    queue.finish(&1, Outcome::resync(secs(9)), at(0));
+    assert!(queue.is_settled(at(8_999)));
+    assert!(!queue.is_settled(at(9_000)));
 }
 
 #[test]

@@ -10,6 +10,14 @@ use super::slots::Track;
 
 impl<K: Key, E: Edge> Queue<K, E> {
     /// Where every key stands. Checks the queue in full on the way.
+    /// How long until the next look at a key that has one planned.
+    pub(in super::super) fn due_in(&self, key: &K, now: Moment) -> Option<std::time::Duration> {
+        match self.entries.get(key)?.stance {
+            Stance::Scheduled { due, .. } | Stance::Waiting { deadline: due, .. } => Some(due.since(now)),
+            Stance::Pending { .. } | Stance::Running { .. } | Stance::Idle | Stance::Stalled => None,
+        }
+    }
+
     pub(in super::super) fn snapshot(&self, now: Moment) -> Snapshot<K, E> {
         let standings = self.entries.iter().map(|(key, entry)| Standing {
             key: key.clone(),

@@ -5,6 +5,10 @@
 
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// Counts the drafts of this process. It starts anew with the process, so what a crash leaves behind is written over.
+static TURN: AtomicU64 = AtomicU64::new(0);
 
 const CONTENT: &str = "This model of the built-in runtime is loaded. Deleting this file unloads it.\n";
 
@@ -48,7 +52,9 @@ impl Loaded {
             return Ok(());
         }
         tokio::fs::create_dir_all(&self.folder).await?;
-        let draft = self.folder.join(format!(".{model}.draft"));
+        // A name of its own for each call: the loop and a task may load the same model at the same moment.
+        let turn = TURN.fetch_add(1, Ordering::Relaxed);
+        let draft = self.folder.join(format!(".{model}.{turn}.draft"));
         tokio::fs::write(&draft, CONTENT).await?;
         tokio::fs::rename(&draft, self.file(model)).await
     }
@@ -85,6 +91,19 @@ mod tests {
         std::fs::remove_file(state.path().join("builtin/desk/loaded/lead")).unwrap();
         assert!(!after_restart.contains("lead").await.unwrap());
         after_restart.remove("lead").await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn loading_a_model_from_many_sides_at_once_loads_it_and_fails_nobody() {
+        let state = tempfile::tempdir().unwrap();
+        let loaded = Loaded::new(state.path(), "desk");
+        for _ in 0..20 {
+            let all = futures::future::join_all((0..8).map(|_| loaded.insert("lead"))).await;
+            assert!(all.iter().all(Result::is_ok), "{all:?}");
+            assert!(loaded.contains("lead").await.unwrap());
+            loaded.remove("lead").await.unwrap();
+        }
+        assert_eq!(std::fs::read_dir(state.path().join("builtin/desk/loaded")).unwrap().count(), 0, "no draft is left");
     }
 
     #[tokio::test]

@@ -41,7 +41,8 @@ pub struct LlamaSwap {
     pub(super) prompts: Prompts,
     /// Where a model's own server is asked in order to load it.
     pub(super) check_path: CheckPath,
-    pub(super) heard: Arc<Mutex<Heard>>,
+    /// What the open event stream has told; none while there is none.
+    pub(super) heard: Arc<Mutex<Option<Heard>>>,
     slots: Semaphore,
 }
 
@@ -117,16 +118,27 @@ impl LlamaSwap {
 
     /// One consistent answer. What is loaded is asked last, so that it is the newest part.
     pub(super) async fn see(&self) -> Result<Seen, RuntimeError> {
-        let (list, version, health) =
-            tokio::join!(self.look_at(Look::Models), self.look_at::<Version>(Look::Version), self.look(Look::Health));
+        let (list, version, health, heard) = tokio::join!(
+            self.look_at(Look::Models),
+            self.look_at::<Version>(Look::Version),
+            self.look(Look::Health),
+            self.listen_or_recall(),
+        );
         let list = list?;
         let running = self.look_at(Look::Running).await?;
-        let heard = self.heard.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let mut seen = seen(&list, &running, &heard);
         // Old versions do not tell theirs.
         seen.view.version = version.ok().map(|told| crate::core::text::shorten(&told.version, 60));
         seen.view.degraded = health.err().map(|e| format!("it answers, but its health check does not: {e}"));
         Ok(seen)
+    }
+
+    async fn listen_or_recall(&self) -> Heard {
+        let heard = self.heard.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        match heard {
+            Some(heard) => heard,
+            None => events::glimpse(self).await.unwrap_or_default(),
+        }
     }
 
     async fn carry_out(&self, invocation: Invocation, progress: Progress) -> Result<Outcome, RuntimeError> {

@@ -1,7 +1,7 @@
 //! The event stream: doubly encoded JSON, whose shapes differ from version to version.
 //!
-//! An event is a hint to look again; what is kept from it is only what no list tells: unlisted models and the requests in
-//! flight. The history of the log that is repeated at each start is passed over, and of the log only warnings and errors
+//! An event is a hint to look again; what is kept from it is only what no list tells in every version: aliases, unlisted
+//! models and the requests in flight. A look while nobody listens takes the first burst. The history of the log that is repeated at each start is passed over, and of the log only warnings and errors
 //! of llama-swap itself are told on, because the rest may hold command lines and prompts.
 
 use std::collections::BTreeSet;
@@ -30,17 +30,8 @@ type Events = BoxStream<'static, Result<RuntimeEvent, RuntimeError>>;
 
 /// Opens the stream. It ends when the connection does; what was heard on it is forgotten then.
 pub(super) async fn open(runtime: &LlamaSwap) -> Result<Events, RuntimeError> {
-    let streaming = runtime.client.open(Request::get(Look::Events.path()).events()).await?;
-    if streaming.status != 200 {
-        return Err(fault::of_answer(&streaming.read().await?, "cannot listen to events"));
-    }
-    let kind = streaming.content_type.clone().unwrap_or_default();
-    if !kind.starts_with("text/event-stream") {
-        let message = format!("{} answers with `{}` in place of events", Look::Events.path(), shown(&kind));
-        return Err(RuntimeError::new(Fault::RuntimeError, message));
-    }
     let listening = Listening {
-        streaming: Some(streaming),
+        streaming: Some(connect(runtime).await?),
         parser: Parser::default(),
         decoder: Decoder::default(),
         heard: runtime.heard.clone(),
@@ -50,6 +41,39 @@ pub(super) async fn open(runtime: &LlamaSwap) -> Result<Events, RuntimeError> {
         Some((batch, listening))
     });
     Ok(batches.flat_map(stream::iter).boxed())
+}
+
+/// Listens for the first burst alone: all models and the requests in flight. None when it does not come.
+pub(super) async fn glimpse(runtime: &LlamaSwap) -> Option<Heard> {
+    let listen = async {
+        let mut streaming = connect(runtime).await.ok()?;
+        let (mut parser, mut decoder) = (Parser::default(), Decoder::default());
+        while let Some(piece) = streaming.chunk().await.ok()? {
+            for item in parser.push(&piece).ok()? {
+                if let Item::Event { data, .. } = item {
+                    decoder.take(&data);
+                }
+            }
+            if decoder.told.is_some() && decoder.status.is_some() {
+                break;
+            }
+        }
+        decoder.heard()
+    };
+    tokio::time::timeout(runtime.timeouts.connect.get(), listen).await.ok()?
+}
+
+async fn connect(runtime: &LlamaSwap) -> Result<Streaming, RuntimeError> {
+    let streaming = runtime.client.open(Request::get(Look::Events.path()).events()).await?;
+    if streaming.status != 200 {
+        return Err(fault::of_answer(&streaming.read().await?, "cannot listen to events"));
+    }
+    let kind = streaming.content_type.clone().unwrap_or_default();
+    if !kind.starts_with("text/event-stream") {
+        let message = format!("{} answers with `{}` in place of events", Look::Events.path(), shown(&kind));
+        return Err(RuntimeError::new(Fault::RuntimeError, message));
+    }
+    Ok(streaming)
 }
 
 fn shown(kind: &str) -> String {
@@ -62,12 +86,12 @@ struct Listening {
     streaming: Option<Streaming>,
     parser: Parser,
     decoder: Decoder,
-    heard: Arc<Mutex<Heard>>,
+    heard: Arc<Mutex<Option<Heard>>>,
 }
 
 impl Drop for Listening {
     fn drop(&mut self) {
-        *self.heard.lock().unwrap_or_else(PoisonError::into_inner) = Heard::default();
+        *self.heard.lock().unwrap_or_else(PoisonError::into_inner) = None;
     }
 }
 
@@ -156,12 +180,9 @@ impl Decoder {
         told.unwrap_or_else(|| vec![RuntimeEvent::Gap])
     }
 
-    fn heard(&self) -> Heard {
-        let unlisted = self.status.iter().flatten().filter(|status| status.unlisted);
-        Heard {
-            unlisted: unlisted.map(|status| (status.id.clone(), status.aliases.clone())).collect(),
-            in_flight: self.told,
-        }
+    /// What is known by now; none before all models were told.
+    fn heard(&self) -> Option<Heard> {
+        Some(Heard { models: self.status.clone()?, in_flight: self.told })
     }
 
     fn models(&mut self, data: &str) -> Option<Vec<RuntimeEvent>> {
@@ -241,7 +262,7 @@ mod tests {
         let upsert = json!({"operation": "upsert", "request": {"id": "1", "model": "a"}});
         assert_eq!(told(&mut new, "inflight", upsert.clone()), [RuntimeEvent::InFlight(1)]);
         assert_eq!(told(&mut new, "inflight", upsert), []);
-        assert_eq!(new.heard().in_flight, Some(1));
+        assert_eq!((new.told, new.heard()), (Some(1), None));
         assert_eq!(told(&mut new, "inflight", json!({"operation": "remove", "id": "1"})), [RuntimeEvent::InFlight(0)]);
         assert_eq!(told(&mut new, "inflight", json!({"operation": "remove", "id": "7"})), []);
         assert_eq!(told(&mut new, "inflight", json!({"operation": "dance"})), []);
@@ -255,7 +276,11 @@ mod tests {
         assert_eq!(told(&mut decoder, "modelStatus", models("stopped")), [RuntimeEvent::Changed]);
         assert_eq!(told(&mut decoder, "modelStatus", models("stopped")), []);
         assert_eq!(told(&mut decoder, "modelStatus", models("ready")), [RuntimeEvent::Changed]);
-        assert_eq!(decoder.heard().unlisted, [("a".to_owned(), vec!["x".to_owned()])].into());
+        let heard = decoder.heard().unwrap().models;
+        assert_eq!(
+            (heard[0].id.as_str(), heard[0].unlisted, heard[0].aliases.as_slice()),
+            ("a", true, &["x".to_owned()][..])
+        );
     }
 
     #[test]

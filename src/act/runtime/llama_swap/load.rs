@@ -34,7 +34,7 @@ pub(super) async fn load(runtime: &LlamaSwap, model: &str) -> Result<(), Runtime
         return Err(refused(&answer, model));
     }
     confirm(runtime, id, ModelState::Loaded).await.map_err(|e| match answer.status {
-        500.. => fault::of_answer(&answer, &format!("cannot load `{model}`")),
+        400.. => fault::of_answer(&answer, &format!("cannot load `{model}`")),
         _ => e,
     })
 }

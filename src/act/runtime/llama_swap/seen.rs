@@ -6,13 +6,12 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::decide::view::{ModelState, ModelView, RuntimeView};
 
-use super::wire::{ListedKind, ModelList, Running, RunningModel, is_id};
+use super::wire::{ListedKind, ModelList, Running, RunningModel, Status, is_id};
 
-/// What the event stream has told since it was opened, and the lists do not tell.
+/// What only the event stream tells: aliases (no list has them before v241), unlisted models, requests in flight.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Heard {
-    /// Models that are not listed, with their aliases.
-    pub unlisted: BTreeMap<String, Vec<String>>,
+    pub models: Vec<Status>,
     /// Requests that wait or are worked on; llama-swap does not tell the two apart.
     pub in_flight: Option<u32>,
 }
@@ -47,9 +46,11 @@ pub(super) fn seen(list: &ModelList, running: &Running, heard: &Heard) -> Seen {
             ListedKind::Route => drop(seen.routes.insert(listed.id.clone())),
         }
     }
-    for (id, aliases) in heard.unlisted.iter().filter(|(id, _)| is_id(id)) {
-        models.entry(id.clone()).or_insert_with(|| model(id, ModelState::Unloaded));
-        seen.view.aliases.extend(aliases.iter().map(|alias| (alias.clone(), id.clone())));
+    for told in heard.models.iter().filter(|told| is_id(&told.id)) {
+        if told.unlisted {
+            models.entry(told.id.clone()).or_insert_with(|| model(&told.id, ModelState::Unloaded));
+        }
+        seen.view.aliases.extend(told.aliases.iter().map(|alias| (alias.clone(), told.id.clone())));
     }
     for process in running.running.iter().flatten().filter(|process| is_id(&process.model)) {
         let entry = models.entry(process.model.clone()).or_insert_with(|| model(&process.model, ModelState::Unknown));
@@ -106,7 +107,8 @@ mod tests {
 
     #[test]
     fn quirk_11_unlisted_models_come_from_running_and_from_what_was_heard() {
-        let heard = Heard { unlisted: [("quiet".to_owned(), vec!["q".to_owned()])].into(), in_flight: Some(2) };
+        let quiet = json!([{"id": "quiet", "state": "stopped", "unlisted": true, "peerID": "", "aliases": ["q"]}]);
+        let heard = Heard { models: serde_json::from_value(quiet).unwrap(), in_flight: Some(2) };
         let seen = view(json!([]), json!([{"model": "hidden", "state": "ready"}]), &heard);
         assert_eq!(states(&seen), [("hidden", ModelState::Loaded), ("quiet", ModelState::Unloaded)]);
         assert_eq!(seen.view.model("q").unwrap().name, "quiet");

@@ -21,7 +21,7 @@ pub(in super::super) fn allowed(schema: &Json) -> Vec<&str> {
 }
 
 /// A word that must be one of `allowed`.
-pub(super) fn word(allowed: &[&str], at: &At, span: SourceSpan, text: &str) -> Result<Json, Finding> {
+pub(super) fn word(allowed: &[&str], at: &At, span: SourceSpan, text: &str) -> Result<Json, Box<Finding>> {
     if allowed.contains(&text) {
         return Ok(Json::from(text));
     }
@@ -30,30 +30,29 @@ pub(super) fn word(allowed: &[&str], at: &At, span: SourceSpan, text: &str) -> R
         help = format!("did you mean `{meant}`? ");
     }
     help.push_str(&format!("allowed: {}", names(allowed)));
-    Err(Finding::new(code::NOT_ALLOWED, span, format!("`{}` cannot be {}", at.path, quoted(text)))
-        .label("not one of the allowed values")
-        .help(help))
+    let finding = Finding::new(code::NOT_ALLOWED, span, format!("`{}` cannot be {}", at.path, quoted(text)));
+    Err(Box::new(finding.label("not one of the allowed values").help(help)))
 }
 
 /// Reads a scalar as the first of `types` that it can be; none when it can be none of them.
-pub(super) fn read(
-    schema: &Json,
-    types: &[&str],
-    at: &At,
-    span: SourceSpan,
-    text: &str,
-) -> Option<Result<Json, Finding>> {
-    let has = |name: &str| types.contains(&name);
-    if has("boolean") && (text.eq_ignore_ascii_case("true") || text.eq_ignore_ascii_case("false")) {
-        return Some(Ok(Json::Bool(text.eq_ignore_ascii_case("true"))));
+pub(super) fn read(schema: &Json, types: &[&str], at: &At, node: &Node) -> Option<Result<Json, Box<Finding>>> {
+    let Value::Scalar { text, plain } = &node.value else { return None };
+    let span = node.span;
+    // Where a field takes a text or something else, quotes say that it is the text.
+    let quoted_text = !plain && types.contains(&"string");
+    let has = |name: &str| types.contains(&name) && (name == "string" || !quoted_text);
+    // The typed decoding takes quoted numbers and truth values too, and white space around them.
+    let bare = text.trim_matches([' ', '\t', '\n', '\r']);
+    if has("boolean") && (bare.eq_ignore_ascii_case("true") || bare.eq_ignore_ascii_case("false")) {
+        return Some(Ok(Json::Bool(bare.eq_ignore_ascii_case("true"))));
     }
     if has("integer")
-        && let Some(number) = whole_number(text)
+        && let Some(number) = whole_number(bare)
     {
         return Some(whole_in_range(schema, at, span, number));
     }
     if has("number")
-        && let Some(number) = float(text)
+        && let Some(number) = float(bare)
     {
         return Some(float_in_range(schema, at, span, number));
     }
@@ -61,7 +60,7 @@ pub(super) fn read(
 }
 
 /// A value without a schema, as YAML's core rules read it.
-pub(super) fn untyped(at: &At, node: &Node, text: &str, plain: bool) -> Result<Json, Finding> {
+pub(super) fn untyped(at: &At, node: &Node, text: &str, plain: bool) -> Result<Json, Box<Finding>> {
     if node.is_null() {
         return Ok(Json::Null);
     }
@@ -86,12 +85,16 @@ pub(super) fn whole_number(text: &str) -> Option<i128> {
         Some(rest) => (true, rest),
         None => (false, text.strip_prefix('+').unwrap_or(text)),
     };
-    let (radix, digits) = [("0x", 16), ("0o", 8), ("0b", 2)]
+    let (radix, digits) = [("0x", 16), ("0X", 16), ("0o", 8), ("0O", 8), ("0b", 2), ("0B", 2)]
         .into_iter()
         .find_map(|(prefix, radix)| Some((radix, digits.strip_prefix(prefix)?)))
         .unwrap_or((10, digits));
     let starts_well = digits.starts_with(|c: char| c.is_digit(radix));
     if !starts_well || (radix == 10 && digits.len() > 1 && digits.starts_with('0')) {
+        return None;
+    }
+    // A line may stand between two digits, and nowhere else.
+    if digits.ends_with('_') || digits.contains("__") {
         return None;
     }
     let digits: String = digits.chars().filter(|c| *c != '_').collect();
@@ -112,10 +115,10 @@ fn float(text: &str) -> Option<f64> {
     }
     let unsigned = text.strip_prefix(['+', '-']).unwrap_or(text);
     let like_a_number = unsigned.starts_with(|c: char| c.is_ascii_digit() || c == '.');
-    text.parse().ok().filter(|_| like_a_number).or_else(|| whole_number(text).map(|number| number as f64))
+    text.parse().ok().filter(|_| like_a_number)
 }
 
-fn whole_in_range(schema: &Json, at: &At, span: SourceSpan, number: i128) -> Result<Json, Finding> {
+fn whole_in_range(schema: &Json, at: &At, span: SourceSpan, number: i128) -> Result<Json, Box<Finding>> {
     let (low, high) = whole_bounds(schema);
     let within = number >= low && number <= high;
     within.then(|| Number::from_i128(number)).flatten().map(Json::Number).ok_or_else(|| {
@@ -136,7 +139,7 @@ fn whole_bounds(schema: &Json) -> (i128, i128) {
     (said("minimum").unwrap_or(low).max(low), said("maximum").unwrap_or(high).min(high))
 }
 
-fn float_in_range(schema: &Json, at: &At, span: SourceSpan, number: f64) -> Result<Json, Finding> {
+fn float_in_range(schema: &Json, at: &At, span: SourceSpan, number: f64) -> Result<Json, Box<Finding>> {
     let low = schema.get("minimum").and_then(Json::as_f64).unwrap_or(f64::MIN);
     let high = schema.get("maximum").and_then(Json::as_f64).unwrap_or(f64::MAX);
     let within = number >= low && number <= high;
@@ -146,14 +149,14 @@ fn float_in_range(schema: &Json, at: &At, span: SourceSpan, number: f64) -> Resu
     })
 }
 
-fn out_of_range(schema: &Json, at: &At, span: SourceSpan, shown: &str) -> Finding {
+fn out_of_range(schema: &Json, at: &At, span: SourceSpan, shown: &str) -> Box<Finding> {
     let tail = if shown.starts_with("not ") { "" } else { ", out of range" };
-    Finding::new(code::OUT_OF_RANGE, span, format!("`{}` is {shown}{tail}", at.path))
-        .label(format!("expected {}", expected(schema)))
+    let finding = Finding::new(code::OUT_OF_RANGE, span, format!("`{}` is {shown}{tail}", at.path));
+    Box::new(finding.label(format!("expected {}", expected(schema))))
 }
 
 /// A text of the form that the schema names.
-fn formed(schema: &Json, at: &At, span: SourceSpan, text: &str) -> Result<Json, Finding> {
+fn formed(schema: &Json, at: &At, span: SourceSpan, text: &str) -> Result<Json, Box<Finding>> {
     let path = &at.path;
     let finding = match schema.get("format").and_then(Json::as_str) {
         Some("arcology-name") => Name::new(text).err().map(|error| {
@@ -183,7 +186,7 @@ fn formed(schema: &Json, at: &At, span: SourceSpan, text: &str) -> Result<Json, 
     };
     match finding {
         None => Ok(Json::from(text)),
-        Some(finding) => Err(finding.label(format!("expected {}", expected(schema)))),
+        Some(finding) => Err(Box::new(finding.label(format!("expected {}", expected(schema))))),
     }
 }
 
@@ -316,10 +319,11 @@ mod tests {
 
     #[test]
     fn whole_numbers_are_read_as_the_yaml_library_reads_them() {
-        for (text, number) in [("0", 0), ("-5", -5), ("+7", 7), ("0x10", 16), ("0o17", 15), ("0b11", 3)] {
+        for (text, number) in [("0", 0), ("-5", -5), ("+7", 7), ("0x10", 16), ("0X1_f", 31), ("0o17", 15), ("0b11", 3)]
+        {
             assert_eq!(whole_number(text), Some(number), "{text}");
         }
-        for text in ["", "-", "007", "1.0", "1e3", "ten", "0x", "_1", "１"] {
+        for text in ["", "-", "1_", "1__0", "007", "1.0", "1e3", "ten", "0x", "_1", "１"] {
             assert_eq!(whole_number(text), None, "{text}");
         }
         assert_eq!(whole_number(&"9".repeat(60)), Some(i128::MAX));

@@ -123,7 +123,7 @@ pub fn conflicts(world: &Candidate<'_>, report: &mut Report) {
             if thing.state != wish.state && thing.model != wish.model {
                 let (told, other) = told_at(world, subject, holder);
                 let (mine, theirs) = if told.slot == subject.slot { (&wish, &thing) } else { (&thing, &wish) };
-                report.error_among(told, &[other.slot], &code::CONTRADICTION, contradiction(mine, theirs, other));
+                report.error_among(told, &[other.slot], &code::CONTRADICTION, contradiction(mine, theirs, told, other));
             }
         }
     }
@@ -146,16 +146,17 @@ fn same_model(told: Subject<'_>, other: Subject<'_>, model: &Name) -> Problem {
         .help("let one of the two have it")
 }
 
-fn contradiction(mine: &Wish<'_>, theirs: &Wish<'_>, other: Subject<'_>) -> Problem {
+fn contradiction(mine: &Wish<'_>, theirs: &Wish<'_>, told: Subject<'_>, other: Subject<'_>) -> Problem {
     let path = mine.at.map_or_else(|| "spec.copilot".to_owned(), |at| format!("spec.models[{at}].state"));
     let thing = format!("`{}` of Runtime `{}`", mine.served_as, mine.runtime);
-    let whose = format!("Loadout `{}` ({})", other.document.key.name, other.document.place);
-    let message = format!(
-        "`{}` and `{}` are both {thing}, and {whose} wants it {}",
-        mine.model,
-        theirs.model,
-        word(theirs.state)
-    );
+    let whose = if told.slot == other.slot {
+        "this loadout".to_owned()
+    } else {
+        format!("Loadout `{}` ({})", other.document.key.name, other.document.place)
+    };
+    let (mine_is, theirs_is) = (mine.model, theirs.model);
+    let wanted = word(theirs.state);
+    let message = format!("`{mine_is}` and `{theirs_is}` are both {thing}, and {whose} wants `{theirs_is}` {wanted}");
     Problem::at(path, message).label(format!("{} here", word(mine.state))).help("let both say the same, or remove one")
 }
 
@@ -231,10 +232,10 @@ error ARC307 Loadout/b at `lead`: Loadout `a` (new/new.yaml:1) names Model `lead
                 "host: desk, models: [{model: lead, state: loaded}, {model: l2, state: onDemand}]"
             ),
         ]), @r#"
-error ARC308 Loadout/b at `unloaded`: `q2` and `qwen` are both `qwen` of Runtime `swap`, and Loadout `a` (new/new.yaml:9) wants it loaded
+error ARC308 Loadout/b at `unloaded`: `q2` and `qwen` are both `qwen` of Runtime `swap`, and Loadout `a` (new/new.yaml:9) wants `qwen` loaded
   ^ unloaded here
   = let both say the same, or remove one
-error ARC308 Loadout/c at `onDemand`: `l2` and `lead` are both `lead` of Runtime `inside`, and Loadout `c` (new/new.yaml:33) wants it loaded
+error ARC308 Loadout/c at `onDemand`: `l2` and `lead` are both `lead` of Runtime `inside`, and this loadout wants `lead` loaded
   ^ onDemand here
   = let both say the same, or remove one
 "#);

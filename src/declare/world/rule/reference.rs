@@ -22,13 +22,6 @@ pub fn check(subject: Subject<'_>, world: &Candidate<'_>, report: &mut Report) {
                 .label(format_args!("declared at {place}"))
                 .help(format_args!("mend {kind}/{name} first; there may be nothing else wrong here")),
         ),
-        Found::Removed(place) => report.error(
-            subject,
-            &code::UNKNOWN_REFERENCE,
-            Problem::at(path, format_args!("{kind} `{name}` is no longer declared"))
-                .label(format_args!("stood at {place} until this revision"))
-                .help(format_args!("declare {kind}/{name} again, or remove what refers to it")),
-        ),
         Found::Unknown => report.error(
             subject,
             &code::UNKNOWN_REFERENCE,
@@ -154,7 +147,6 @@ error ARC301 Experiment/e at `w`: unknown Loadout `w`
             manifest("Runtime", "r", "host: cellar, adapter: builtin"),
             manifest("Model", "m", "type: llm, servedBy: [{runtime: r}]"),
         ]), @r#"
-error ARC212 Host/cellar at ``: expected sequence start
 error ARC302 Runtime/r at `cellar`: Host `cellar` is broken, and no earlier version of it is in force
   ^ declared at new/new.yaml:1
   = mend Host/cellar first; there may be nothing else wrong here
@@ -170,7 +162,6 @@ error ARC302 Model/m at `r`: Runtime `r` is broken, and no earlier version of it
             "kind: Host\n".into(),
             manifest("Runtime", "r", "host: cellar, adapter: builtin")
         ]), @r#"
-error ARC212  at ``: missing field `apiVersion`
 error ARC301 Runtime/r at `cellar`: unknown Host `cellar`
   ^ declared: attic, desk
   = declare Host/cellar; or, if it is in new/new.yaml:1, mend that document first

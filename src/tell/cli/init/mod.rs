@@ -13,7 +13,6 @@ pub const FILES: &[(&str, &str)] = &[
     ("manifests/models.yaml", include_str!("../../../../manifests/models.yaml")),
     ("manifests/loadout.yaml", include_str!("../../../../manifests/loadout.yaml")),
     ("manifests/task.yaml", include_str!("../../../../manifests/task.yaml")),
-    ("manifests/experiment.yaml", include_str!("../../../../manifests/experiment.yaml")),
     ("policies/default.yaml", include_str!("../../../../policies/default.yaml")),
     ("blueprints/brief.yaml", include_str!("../../../../blueprints/brief.yaml")),
     ("goldensets/summaries.yaml", include_str!("../../../../goldensets/summaries.yaml")),

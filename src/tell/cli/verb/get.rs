@@ -10,6 +10,7 @@ use crate::tell::cli::client::{Client, encode_segment};
 use crate::tell::cli::failure::{Exit, Failure, Outcome};
 use crate::tell::cli::ui::Ui;
 use crate::tell::cli::{columns, read, yaml};
+use crate::tell::terminal::clean;
 
 /// How often `--watch` looks again.
 const WATCH_EVERY: Duration = Duration::from_secs(2);
@@ -188,15 +189,22 @@ fn print(args: &Args, items: &[Value], now: Timestamp, ui: &Ui) -> String {
         _ => Value::Array(items.to_vec()),
     };
     match args.output {
-        Format::Json => format!("{whole:#}\n"),
-        Format::Yaml => yaml::render(&whole),
-        Format::Name => items.iter().filter_map(|item| name_of(args.subject, item)).map(|name| name + "\n").collect(),
-        Format::Table if args.name.is_some() => yaml::render(&whole),
+        Format::Json => harmless(format!("{whole:#}\n"), ui),
+        Format::Yaml => harmless(yaml::render(&whole), ui),
+        Format::Name => {
+            harmless(items.iter().filter_map(|item| name_of(args.subject, item)).map(|name| name + "\n").collect(), ui)
+        }
+        Format::Table if args.name.is_some() => harmless(yaml::render(&whole), ui),
         Format::Table => {
             let table = columns::table(args.subject, items, now);
             if table.is_empty() { "none\n".to_owned() } else { table.render(ui.width(), ui.paint()) }
         }
     }
+}
+
+/// What others wrote, for a terminal; as it is for a pipe.
+fn harmless(text: String, ui: &Ui) -> String {
+    if ui.width().is_some() { clean(&text) } else { text }
 }
 
 #[cfg(test)]

@@ -55,12 +55,11 @@ enum Format {
 
 pub fn run(args: &Args, global: &Global, ui: &mut Ui) -> Outcome {
     let report = between(args, global)?;
-    let rendered = match args.output {
-        Format::Text => text::render(&report, ui.paint()),
-        Format::Json => json::render(&report),
-        Format::Markdown => markdown::render(&report),
-    };
-    ui.data(&rendered)?;
+    match args.output {
+        Format::Text => ui.data(&text::render(&report, ui.paint()))?,
+        Format::Json => ui.plain(&json::render(&report))?,
+        Format::Markdown => ui.plain(&markdown::render(&report))?,
+    }
     Ok(if args.exit_code && report.would_change { Exit::WouldChange } else { Exit::Fine })
 }
 

@@ -1,20 +1,20 @@
 //! `arcology reconcile`: look now instead of at the next interval, and tell what came of it.
 
-use std::time::{Duration, Instant};
+use std::fmt::Write as _;
+use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::core::Timestamp;
+use crate::core::text::count;
 use crate::tell::cli::args::Global;
 use crate::tell::cli::client::Client;
 use crate::tell::cli::failure::{Exit, Failure, Outcome};
-use crate::tell::cli::read::{number, shown, text, time};
+use crate::tell::cli::read::{items, number, shown, text};
 use crate::tell::cli::ui::Ui;
+use crate::tell::terminal::clean_line;
 
-/// How often the daemon is asked whether it has looked.
-const LOOK_EVERY: Duration = Duration::from_millis(200);
-/// A look at a slow remote repository takes some time; longer than this something is wrong.
-const LOOK_WITHIN: Duration = Duration::from_secs(120);
+/// A look may fetch from a slow remote; the source gives that up after two minutes.
+const LOOK_WITHIN: Duration = Duration::from_secs(150);
 
 /// Look at the repository now, and tell what came of it
 #[derive(Debug, clap::Args)]
@@ -22,75 +22,71 @@ const LOOK_WITHIN: Duration = Duration::from_secs(120);
   arcology reconcile                a post-receive hook or a forge's runner calls this
   arcology reconcile --accept       take a history that was rewritten
 
-Exit codes: 0 the newest commit is applied, 1 it is not, 2 usage.")]
+Exit codes: 0 the newest commit is in force, 1 it is not, 2 usage.")]
 pub struct Args {
-    /// Take a rewritten history, or commits that were held for another reason
+    /// Take a rewritten history
     #[arg(long)]
     accept: bool,
+    /// How to print it
+    #[arg(short, long, value_name = "FORMAT", value_enum, default_value_t)]
+    output: Format,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+enum Format {
+    #[default]
+    Text,
+    Json,
 }
 
 pub fn run(args: &Args, global: &Global, ui: &mut Ui) -> Outcome {
     reconcile(args, global, ui).map_err(|failure| match failure.exit {
         Exit::NoDaemon => failure.exit(Exit::Problem),
-        _ => failure,
+        Exit::Fine | Exit::Problem | Exit::WouldChange | Exit::Usage => failure,
     })
 }
 
 fn reconcile(args: &Args, global: &Global, ui: &mut Ui) -> Outcome {
     let client = Client::find(global)?;
-    let before = client.get(STATUS)?;
-    client.post("/v1/reconcile", &json!({"accept": args.accept}))?;
-    let asked = Instant::now();
-    loop {
-        let after = client.get(STATUS)?;
-        if has_looked(&before, &after) {
-            ui.data(&told(&before, &after))?;
-            return if is_applied(&after) { Ok(Exit::Fine) } else { Err(not_applied(&after)) };
-        }
-        if asked.elapsed() > LOOK_WITHIN {
-            return Err(Failure::new(format!("the daemon has not looked within {} s", LOOK_WITHIN.as_secs()))
-                .hint("its log says what it is doing: arcology status"));
-        }
-        ui.progress("looking at the repository");
-        std::thread::sleep(LOOK_EVERY);
+    ui.progress("looking at the repository");
+    let report = client.post_within("/v1/reconcile", &json!({"accept": args.accept}), LOOK_WITHIN)?;
+    match args.output {
+        Format::Json => ui.plain(&format!("{report:#}\n"))?,
+        Format::Text => ui.data(&told(&report))?,
+    }
+    match report["outcome"].as_str() {
+        Some("unchanged" | "applied") => Ok(Exit::Fine),
+        _ => Err(not_in_force(&report)),
     }
 }
 
-const STATUS: &str = "/api/v1/status";
-
-/// Whether the daemon has looked since `before`, with success or without.
-fn has_looked(before: &Value, after: &Value) -> bool {
-    let asked = time(before, "generated_at").unwrap_or(Timestamp::MIN);
-    let looked = |path: &str| time(after, path).is_some_and(|at| at >= asked);
-    let fails = after["source"]["ready"] == false;
-    looked("source.checked_at") || (fails && (looked("source.since") || before["source"]["ready"] == false))
+/// What is in force now, what that changed, and what is wrong with it. A look that failed is told as a failure.
+fn told(report: &Value) -> String {
+    let mut told = String::new();
+    if let Some(revision) = text(report, "revision") {
+        let _ = writeln!(told, "{}: {}", clean_line(&revision), clean_line(&shown(report, "outcome")));
+    }
+    let counts: Vec<String> = ["added", "changed", "removed", "quarantined", "held"]
+        .into_iter()
+        .filter(|key| number(report, key) > 0)
+        .map(|key| format!("{} {key}", number(report, key)))
+        .collect();
+    if !counts.is_empty() {
+        let _ = writeln!(told, "{}", counts.join(", "));
+    }
+    let problems: Vec<&str> = items(report, "problems").filter_map(Value::as_str).collect();
+    if !problems.is_empty() {
+        let _ = writeln!(told, "{}:", count(problems.len(), "problem"));
+    }
+    for problem in problems {
+        let _ = writeln!(told, "  {}", clean_line(problem));
+    }
+    told
 }
 
-/// The newest commit is in force: the source works and nothing newer waits.
-fn is_applied(status: &Value) -> bool {
-    status["source"]["ready"] == true && status["source"]["pending"].is_null()
-}
-
-fn told(before: &Value, after: &Value) -> String {
-    let commit = |status: &Value| -> String { shown(status, "commit.sha").chars().take(12).collect() };
-    let revision = format!("{} {}", commit(after), shown(after, "commit.subject"));
-    let change = if text(before, "commit.sha") == text(after, "commit.sha") {
-        format!("nothing new: {revision} is in force")
-    } else {
-        format!("applied {revision} (before: {})", commit(before))
-    };
-    let of = |key: &str| number(after, &format!("objects.{key}"));
-    let objects = format!("{} of {} objects in sync", of("in_sync"), of("total"));
-    crate::tell::terminal::clean(&format!("{change}\n{objects}\n"))
-}
-
-fn not_applied(status: &Value) -> Failure {
-    let what = match text(status, "source.reason") {
-        Some(reason) => format!("the repository is not ready: {reason}: {}", shown(status, "source.message")),
-        None => "the newest commit is not applied yet".to_owned(),
-    };
-    let failure = Failure::new(what).at(shown(status, "source.repo"));
-    match text(status, "source.help") {
+fn not_in_force(report: &Value) -> Failure {
+    let failure = Failure::new(format!("the newest commit is not in force: {}", shown(report, "message")));
+    match text(report, "help") {
         Some(help) => failure.hint(help),
         None => failure.hint("arcology status"),
     }
@@ -100,39 +96,23 @@ fn not_applied(status: &Value) -> Failure {
 mod tests {
     use super::*;
 
-    fn status(checked: &str, sha: &str) -> Value {
-        json!({"generated_at": checked, "commit": {"sha": sha, "subject": "Begin"},
-            "source": {"ready": true, "checked_at": checked, "pending": null, "repo": "/srv/state"},
-            "objects": {"in_sync": 7, "total": 8}})
+    #[test]
+    fn what_came_of_a_look_is_told_with_its_problems() {
+        let report = json!({"outcome": "applied", "message": "m", "revision": "main@sha1:0123", "added": 2, "changed": 0,
+            "removed": 1, "quarantined": 1, "held": 0, "problems": ["ARC201 manifests/a.yaml:3:1: unknown\u{1b} field"]});
+        insta::assert_snapshot!(told(&report), @"
+        main@sha1:0123: applied
+        2 added, 1 removed, 1 quarantined
+        1 problem:
+          ARC201 manifests/a.yaml:3:1: unknown� field
+        ");
     }
 
     #[test]
-    fn a_look_counts_only_when_it_came_after_the_question() {
-        let before = status("2026-11-21T10:00:00Z", "a");
-        assert!(has_looked(&before, &status("2026-11-21T10:00:01Z", "a")));
-        assert!(!has_looked(&before, &status("2026-11-21T09:59:59Z", "a")));
-        let mut failing = status("2026-11-21T09:59:59Z", "a");
-        failing["source"]["ready"] = json!(false);
-        assert!(!has_looked(&before, &failing));
-        failing["source"]["since"] = json!("2026-11-21T10:00:01Z");
-        assert!(has_looked(&before, &failing));
-    }
-
-    #[test]
-    fn what_came_of_it_is_told_in_two_lines() {
-        let (before, after) = (status("2026-11-21T10:00:00Z", "a"), status("2026-11-21T10:00:01Z", "b"));
-        assert_eq!(told(&before, &after), "applied b Begin (before: a)\n7 of 8 objects in sync\n");
-        assert_eq!(told(&after, &after), "nothing new: b Begin is in force\n7 of 8 objects in sync\n");
-    }
-
-    #[test]
-    fn a_held_history_is_a_failure_with_its_help() {
-        let mut held = status("2026-11-21T10:00:01Z", "a");
-        held["source"] = json!({"ready": false, "reason": "NotFastForward", "message": "the history was rewritten",
-            "help": "arcology reconcile --accept", "repo": "/srv/state"});
-        assert!(!is_applied(&held));
-        let failure = not_applied(&held);
-        assert_eq!(failure.hints, ["arcology reconcile --accept"]);
-        assert!(failure.what.contains("NotFastForward: the history was rewritten"));
+    fn a_history_that_is_held_is_a_failure_with_its_help() {
+        let failure = not_in_force(&json!({"outcome": "held", "message": "the history was rewritten",
+            "help": "arcology reconcile --accept", "revision": "main@sha1:0123"}));
+        assert_eq!(failure.what, "the newest commit is not in force: the history was rewritten");
+        assert_eq!((failure.hints.len(), failure.exit), (1, Exit::Problem));
     }
 }

@@ -38,7 +38,7 @@ pub fn run(args: &Args, global: &Global, ui: &mut Ui) -> Outcome {
     let status = Client::find(global)?.get("/api/v1/status")?;
     match args.output {
         Format::Text => ui.data(&render(&status, ui.width(), ui.paint()))?,
-        Format::Json => ui.data(&format!("{status:#}\n"))?,
+        Format::Json => ui.plain(&format!("{status:#}\n"))?,
     }
     Ok(if in_sync(&status) { Exit::Fine } else { Exit::Problem })
 }

@@ -52,7 +52,7 @@ enum Format {
 pub fn run(args: &Args, global: &Global, ui: &mut Ui) -> Outcome {
     submit(args, global, ui).map_err(|failure| match failure.exit {
         Exit::NoDaemon => failure.exit(Exit::Problem),
-        _ => failure,
+        Exit::Fine | Exit::Problem | Exit::WouldChange | Exit::Usage => failure,
     })
 }
 
@@ -121,7 +121,7 @@ fn print(output: Format, tasks: &[Value], ui: &mut Ui) -> Outcome<()> {
         Format::Json => format!("{whole:#}\n"),
         Format::Text => tasks.iter().filter_map(|task| text(task, "id")).map(|id| id + "\n").collect(),
     };
-    Ok(ui.data(&text)?)
+    Ok(ui.plain(&text)?)
 }
 
 /// The tasks once all of them are over.
@@ -190,9 +190,9 @@ mod tests {
     #[test]
     fn an_answer_is_one_task_or_a_list() {
         let task = json!({"id": "task-1", "items": null});
-        assert_eq!(listed(task.clone()), [task.clone()]);
-        assert_eq!(listed(json!([task])), [task.clone()]);
-        assert_eq!(listed(json!({"items": [task], "next": null})), [task]);
+        for answer in [task.clone(), json!([task]), json!({"items": [task], "next": null})] {
+            assert_eq!(listed(answer), std::slice::from_ref(&task));
+        }
     }
 
     #[test]

@@ -50,29 +50,27 @@ pub fn run(args: &Args, global: &Global, ui: &mut Ui) -> Outcome {
     }
     let found = load::check(&snapshot);
     let report = Report::new(&found, snapshot.files.len());
-    ui.data(&render(&report, args.output, ui))?;
+    match args.output {
+        Format::Text => {
+            let width = ui.width().unwrap_or(text::Look::default().width);
+            ui.data(&text::render(&report, text::Look { colour: ui.paint().on, width }))?;
+        }
+        Format::Json => ui.plain(&json::render(&report))?,
+        Format::Github => ui.plain(&github::render(&report))?,
+        Format::Sarif => ui.plain(&sarif::render(&report, explain::find))?,
+    }
     Ok(if report.is_valid() { Exit::Fine } else { Exit::Problem })
 }
 
+const NAME_PATH: &str = "give the folder of a state repository: arcology validate PATH";
+
 fn snapshot(args: &Args, global: &Global) -> Outcome<Snapshot> {
     // What cannot be read at all is a mistake of the call: the manifests were not judged.
-    let usage = |error: &source::Error| load::failed(error).exit(Exit::Usage);
+    let usage = |error: &source::Error| load::failed(error).exit(Exit::Usage).hint(NAME_PATH);
     match &args.rev {
         None => source::snapshot_of_dir(&args.path).map_err(|error| usage(&error)),
         Some(rev) => load::source(&args.path.display().to_string(), &global.state, false)?
             .snapshot_at(rev)
             .map_err(|error| usage(&error)),
-    }
-}
-
-fn render(report: &Report<'_>, format: Format, ui: &Ui) -> String {
-    match format {
-        Format::Text => {
-            let width = ui.width().unwrap_or(text::Look::default().width);
-            text::render(report, text::Look { colour: ui.paint().on, width })
-        }
-        Format::Json => json::render(report),
-        Format::Github => github::render(report),
-        Format::Sarif => sarif::render(report, explain::find),
     }
 }

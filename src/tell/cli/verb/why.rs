@@ -7,7 +7,7 @@ use crate::core::{ObjectKey, Timestamp};
 use crate::tell::cli::args::Global;
 use crate::tell::cli::client::{Client, encode_segment};
 use crate::tell::cli::failure::{Exit, Failure, Outcome};
-use crate::tell::cli::read::{ago, items, number, shown, text, time};
+use crate::tell::cli::read::{ago, clock, items, number, shown, text, time};
 use crate::tell::cli::ui::Ui;
 use crate::tell::terminal::{clean_line, wrap};
 
@@ -64,7 +64,7 @@ fn tell(args: &Args, global: &Global) -> Outcome<Vec<String>> {
 
 /// How long ago something was, with its exact time: `2 min ago (2026-…Z)`.
 fn when(value: &Value, path: &str, now: Timestamp) -> Option<String> {
-    Some(format!("{} ago ({})", ago(value, path, now)?, time(value, path)?))
+    Some(format!("{} ago ({})", ago(value, path, now)?, clock(value, path)?))
 }
 
 fn now(value: &Value) -> Timestamp {
@@ -110,7 +110,7 @@ fn of_object(key: &ObjectKey, object: &Value, audit: &[Value]) -> Vec<String> {
     }
     if text(row, "hold.reason").is_some() {
         let who = text(row, "hold.who").map(|who| format!(" (by {who})")).unwrap_or_default();
-        let until = time(row, "hold.until").map(|until| format!(" until {until}")).unwrap_or_default();
+        let until = clock(row, "hold.until").map(|until| format!(" until {until}")).unwrap_or_default();
         told.push(format!(
             "Nothing is done about it now{until}: {}: {}{who}.",
             shown(row, "hold.reason"),
@@ -136,7 +136,7 @@ fn trouble(object: &Value, now: Timestamp) -> Vec<String> {
         told.push(format!("{} at {place}: {}.", shown(problem, "code"), shown(problem, "message")));
     }
     if let Some(when) = when(object, "history.failure.at", now) {
-        let retry = time(object, "history.failure.retry_at").map(|at| format!(" The next try is due at {at}."));
+        let retry = clock(object, "history.failure.retry_at").map(|at| format!(" The next try is due at {at}."));
         let message = shown(object, "history.failure.message");
         let attempts = count(usize::try_from(number(object, "history.failure.attempts")).unwrap_or(0), "attempt");
         told.push(format!("The last action failed {when}, after {attempts}: {message}.{}", retry.unwrap_or_default()));
@@ -158,7 +158,7 @@ fn of_task(task: &Value, audit: &[Value]) -> Vec<String> {
         told.push(format!("It was asked for{source}{actor} {when}."));
     }
     if text(task, "why.reason").is_some() {
-        let clears = time(task, "why.clears_at").map(|at| format!(" That should clear at {at}.")).unwrap_or_default();
+        let clears = clock(task, "why.clears_at").map(|at| format!(" That should clear at {at}.")).unwrap_or_default();
         told.push(format!(
             "It waits because of {}: {}.{clears}",
             shown(task, "why.reason"),
@@ -271,13 +271,13 @@ mod tests {
         let task = json!({
             "id": "task-1", "state": "error", "runtime_assigned": "builtin", "model_used": "textrank", "why": null,
             "artifacts": [], "attempts": 3, "logs_tail": ["reading"], "error": {"code": "bad_input", "message": "no text"},
-            "policy_snapshot": {"name": "default", "revision": "main@sha1:1"}, "created_at": "2026-11-21T10:00:00Z",
+            "policy_snapshot": {"name": "default", "revision": "main@sha1:1"}, "created_at": "2026-11-21T10:00:00.123456789Z",
             "started_at": "2026-11-21T10:01:00Z", "finished_at": "2026-11-21T10:02:00Z",
             "generated_at": "2026-11-21T10:05:00Z"
         });
         insta::assert_snapshot!(of_task(&task, &[]).join("\n"), @"
         task-1 is error.
-        It was asked for 5 min ago (2026-11-21T10:00:00Z).
+        It was asked for 4 min ago (2026-11-21T10:00:00Z).
         It started on builtin with textrank 4 min ago (2026-11-21T10:01:00Z).
         It was tried 3 times.
         It failed with bad_input: no text.

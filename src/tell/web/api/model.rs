@@ -69,7 +69,7 @@ pub fn all(facts: &Facts) -> Vec<ModelFacts<'_>> {
         let undeclared: Vec<_> = view
             .models
             .iter()
-            .filter(|seen| !declared.iter().any(|model| model.served_as == seen.name))
+            .filter(|seen| !declared.iter().any(|model| view.real_name(model.served_as) == seen.name))
             .map(|seen| ModelFacts { runtime, declared: None, served_as: &seen.name, seen: Some(seen) })
             .collect();
         declared.extend(undeclared);

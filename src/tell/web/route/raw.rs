@@ -67,9 +67,16 @@ fn open(vault: &crate::remember::vault::Vault, digest: crate::core::Digest) -> R
     let told = |error: VaultError| {
         let status = match error {
             VaultError::NotFound { .. } => StatusCode::GONE,
-            _ => StatusCode::SERVICE_UNAVAILABLE,
+            VaultError::Full { .. }
+            | VaultError::ReadOnly { .. }
+            | VaultError::Io { .. }
+            | VaultError::Input { .. }
+            | VaultError::TooLarge { .. }
+            | VaultError::Damaged { .. }
+            | VaultError::BadTask { .. }
+            | VaultError::NoName { .. } => StatusCode::SERVICE_UNAVAILABLE,
         };
-        Problem::new(status, error.to_string()).help("arcology vault verify")
+        Problem::new(status, error.to_string()).help("restore it from a backup, or submit the task again")
     };
     let file = vault.open_file(digest).map_err(told)?;
     let unreadable = |_| Problem::new(StatusCode::SERVICE_UNAVAILABLE, "the artifact's file cannot be read");

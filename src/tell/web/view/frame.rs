@@ -131,7 +131,6 @@ pub fn choices<'a>(all: &str, values: impl IntoIterator<Item = &'a str>, chosen:
 }
 
 /// The names of all kinds, for filters.
-#[must_use]
 pub fn kind_names() -> impl Iterator<Item = &'static str> {
     Kind::ALL.into_iter().map(Kind::as_str)
 }

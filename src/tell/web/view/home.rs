@@ -107,7 +107,7 @@ pub fn page(facts: &Facts, queue: &Queue) -> Page {
     let open = queue.counts.map_or(0, |counts| counts.open());
     let shown = queue.open.len().min(QUEUE_SHOWN_MAX);
     Page {
-        frame: Frame::new(facts, "Status", "/", "/"),
+        frame: frame(facts),
         headline: headline(facts, &counts, &items),
         summary: summary(&counts, queue.counts),
         counts: count_links(&counts, queue.counts),
@@ -117,12 +117,12 @@ pub fn page(facts: &Facts, queue: &Queue) -> Page {
         runtimes: runtime::all(facts).iter().map(|runtime| Tile::of(facts, runtime)).collect(),
         no_runtimes: Empty::new(
             "No runtime is declared. Arcology can look for some and print their manifests.",
-            Some("arcology discover > manifests/found.yaml"),
+            Some("arcology schema runtime"),
         ),
         queue: queue.open.iter().take(QUEUE_SHOWN_MAX).map(|task| TaskLine::of(task, facts.now)).collect(),
         queue_more: open.saturating_sub(u64::try_from(shown).unwrap_or(u64::MAX)),
         no_queue: match &queue.problem {
-            Some(problem) => Empty::new(format!("The queue is not known: {problem}"), Some("arcology doctor")),
+            Some(problem) => Empty::new(format!("The queue is not known: {problem}"), Some("arcology status")),
             None => Empty::new("Nothing waits and nothing runs.", Some("arcology submit FILE --wait")),
         },
         source: SourceTile::of(facts),
@@ -130,6 +130,13 @@ pub fn page(facts: &Facts, queue: &Queue) -> Page {
         policies: policies(facts),
         no_policies: Empty::new("No policy is declared; the defaults apply.", Some("arcology schema Policy")),
     }
+}
+
+/// The list of what comes first begins with what banners say elsewhere; once is enough.
+fn frame(facts: &Facts) -> Frame {
+    let mut frame = Frame::new(facts, "Status", "/", "/");
+    frame.banners.retain(|banner| banner.mark.tone != Tone::Bad);
+    frame
 }
 
 /// One state for the whole. It is good only when everything is known to be.
@@ -164,7 +171,10 @@ fn summary(objects: &ObjectCounts, tasks: Option<TaskCounts>) -> String {
     match tasks {
         None => format!("{objects}; the queue is not known."),
         Some(tasks) if tasks.open() == 0 => format!("{objects}; no work waits."),
-        Some(tasks) => format!("{objects}; {} running, {} waiting.", tasks.running, tasks.queued + tasks.blocked),
+        Some(tasks) => {
+            let running = usize::try_from(tasks.running).unwrap_or(usize::MAX);
+            format!("{objects}; {} running, {} waiting.", count(running, "task"), tasks.queued + tasks.blocked)
+        }
     }
 }
 

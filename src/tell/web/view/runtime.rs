@@ -22,6 +22,8 @@ pub struct Tile {
     pub name: String,
     pub href: String,
     pub adapter: Option<&'static str>,
+    /// False for a program that this version does not talk to: nothing of it can be known.
+    pub driven: bool,
     /// `desk · gpu0`, or `desk · CPU`.
     pub place: Option<String>,
     pub health: Mark,
@@ -59,6 +61,7 @@ impl Tile {
             name: runtime.name.to_string(),
             href: format!("/runtimes/{}", runtime.name),
             adapter: runtime.spec.map(|spec| spec.adapter.as_str()),
+            driven: runtime.spec.is_none_or(|spec| spec.adapter.is_driven()),
             place: runtime.spec.map(|spec| match &spec.gpu {
                 Some(gpu) => format!("{} · {gpu}", spec.host),
                 None => format!("{} · CPU", spec.host),
@@ -88,6 +91,7 @@ fn link_mark(runtime: &RuntimeFacts<'_>) -> Mark {
         Some(Connection::Connected) => Mark::new(Tone::Good, "connected"),
         Some(Connection::Reconnecting) => Mark::new(Tone::Busy, "reconnecting"),
         Some(Connection::Down) => Mark::new(Tone::Bad, "down"),
+        None if runtime.spec.is_some_and(|spec| !spec.adapter.is_driven()) => Mark::new(Tone::Quiet, "not driven"),
         None => Mark::new(Tone::Unknown, "not tried"),
     }
 }
@@ -145,10 +149,14 @@ fn seen_mark(state: ModelState, seen: &Sighting) -> Mark {
 
 /// The declared Model that this runtime serves under this name.
 fn declared_name(facts: &Facts, runtime: &RuntimeFacts<'_>, served_as: &str) -> Option<String> {
+    let real = |name: &str| match runtime.last_view() {
+        Some(view) => view.real_name(name) == served_as,
+        None => name == served_as,
+    };
     facts.picture.world.models().find_map(|(object, spec)| {
         let name = &object.document.key.name;
         let served = spec.served_by.iter().any(|served| {
-            served.runtime == *runtime.name && served.served_as.as_deref().unwrap_or(name.as_str()) == served_as
+            served.runtime == *runtime.name && real(served.served_as.as_deref().unwrap_or(name.as_str()))
         });
         served.then(|| name.to_string())
     })
@@ -208,7 +216,7 @@ pub fn page(facts: &Facts, runtime: &RuntimeFacts<'_>) -> Option<Page> {
 fn no_models(runtime: &RuntimeFacts<'_>) -> Empty {
     match runtime.last_view() {
         Some(_) => Empty::new("The runtime says that it has no models.", None),
-        None => Empty::new("Nothing is known of its models: it was never seen.", Some("arcology doctor")),
+        None => Empty::new("Nothing is known of its models: it was never seen.", Some("arcology get runtimes")),
     }
 }
 

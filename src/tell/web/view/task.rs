@@ -32,6 +32,8 @@ pub struct TaskLine {
     pub attempts: u32,
     pub created: Stamp,
     pub took: Option<String>,
+    /// Whether `took` is final.
+    pub over: bool,
     pub tags: Vec<String>,
 }
 
@@ -50,6 +52,7 @@ impl TaskLine {
             attempts: task.attempts,
             created: Stamp::of(task.created_at, now),
             took: took(task.started_at, task.finished_at, now),
+            over: task.finished_at.is_some(),
             tags: task.spec.tags.clone(),
         }
     }
@@ -277,10 +280,10 @@ fn dependency(id: &str) -> Link {
 fn commands(task: &TaskRow) -> Vec<String> {
     let id = &task.id;
     match task.state {
-        TaskState::Queued | TaskState::Blocked => vec![format!("arcology why {id}"), format!("arcology cancel {id}")],
-        TaskState::Running => vec![format!("arcology logs {id} --follow"), format!("arcology cancel {id}")],
         TaskState::Done => Vec::new(),
-        TaskState::Error | TaskState::Cancelled => vec![format!("arcology retry {id}")],
+        TaskState::Queued | TaskState::Blocked | TaskState::Running | TaskState::Error | TaskState::Cancelled => {
+            vec![format!("arcology why {id}")]
+        }
     }
 }
 

@@ -1,0 +1,8 @@
+//! The command line as a program: what it prints, where, and how it leaves.
+
+mod context;
+mod daemon;
+mod help;
+mod manifests;
+mod with_daemon;
+mod without_daemon;

@@ -1,0 +1,6 @@
+//! Doubles: servers on loopback that behave as real ones do, or as badly as they can.
+
+mod chat;
+pub mod llama_swap;
+pub mod raw;
+pub mod state;
