@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use tokio::sync::mpsc;
@@ -68,6 +69,8 @@ pub struct Engine {
     parts: JoinSet<()>,
     /// Ends observers, queue and source; the controller ends by itself when they did.
     shutdown: CancellationToken,
+    /// Ends a fetch that is under way: it may take long, and the next start does it again.
+    stop_looking: Arc<AtomicBool>,
 }
 
 impl Engine {
@@ -86,6 +89,7 @@ impl Engine {
         if interrupted > 0 {
             tracing::info!(tasks = interrupted, "tasks that were running are tried again");
         }
+        let stop_looking = Arc::clone(&source.stop);
         let source = Source::open(source)?;
         let (repo, branch) = source.describe();
         let watcher = Watcher::new(source.places(), interval);
@@ -122,7 +126,8 @@ impl Engine {
                 .await;
             tracing::debug!(owed = left.owed.len(), dropped = left.dropped.len(), "reconciling ended");
         });
-        let engine = Self { handle: Handle::new(Arc::clone(&shared), requests), shared, parts, shutdown };
+        let handle = Handle::new(Arc::clone(&shared), requests);
+        let engine = Self { handle, shared, parts, shutdown, stop_looking };
         engine.resume();
         let mut engine = engine;
         let shared = Arc::clone(&engine.shared);
@@ -162,6 +167,7 @@ impl Engine {
     /// Starts nothing new, lets running work finish within the controller's grace time, and closes the store.
     pub async fn stop(mut self) {
         self.shutdown.cancel();
+        self.stop_looking.store(true, Ordering::Relaxed);
         while self.parts.join_next().await.is_some() {}
         queue::settle(&self.shared).await;
         self.shared.publish();

@@ -138,7 +138,10 @@ impl<'a> Table<'a> {
         }
         for slot in &mut self.slots {
             let (State::Gone, Some(before)) = (&slot.state, slot.before) else { continue };
-            if let Some(broken) = by_path.get(&*before.document.place.path) {
+            // A whole folder can become unreadable, when a link or a submodule takes its place.
+            let path = &*before.document.place.path;
+            let folders = path.match_indices('/').map(|(end, _)| &path[..end]);
+            if let Some(broken) = folders.chain([path]).find_map(|part| by_path.get(part)) {
                 slot.state = State::Bad(broken[0].place.clone());
                 slot.findings = broken.iter().flat_map(|broken| broken.diagnostics.iter().cloned()).collect();
             }

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use arcology::declare::manifest::code::SYMLINK;
+use arcology::declare::manifest::parse;
 use arcology::declare::world::{Changes, Standing};
 
 use super::{Engine, Tree, codes, commit, documents, host, key, keys, manifest};
@@ -244,4 +246,22 @@ fn a_long_chain_of_tasks_behind_a_broken_one_is_told_link_by_link() {
     let world = Engine::default().apply(&tree).world;
     assert_eq!(world.broken.len(), LINKS);
     assert_eq!(codes(&world).iter().filter(|code| **code == "ARC302").count(), LINKS - 1);
+}
+
+#[test]
+fn a_folder_that_becomes_unreadable_as_a_whole_keeps_what_came_from_below_it() {
+    let mut engine = Engine::default();
+    let mut tree = house();
+    let below = manifest("Host", "below", "address: 10.0.0.9");
+    tree.write("manifests/sub/deep/host.yaml", &below);
+    tree.write("manifests/subway.yaml", &manifest("Host", "subway", "address: 10.0.0.8"));
+    engine.apply(&tree);
+    tree.remove("manifests/sub/deep/host.yaml");
+    tree.remove("manifests/subway.yaml");
+    let link = parse::unreadable("manifests/sub", SYMLINK, "`manifests/sub` is a link".to_owned(), None);
+    tree.files.insert("manifests/sub".into(), Arc::new(link));
+    let assembly = engine.apply(&tree);
+    assert!(matches!(engine.object("Host/below").standing, Standing::LastGood { .. }));
+    let removed: Vec<_> = assembly.changes.removed.iter().map(|object| object.document.key.to_string()).collect();
+    assert_eq!(removed, ["Host/subway"], "a name that merely begins alike came from elsewhere");
 }
