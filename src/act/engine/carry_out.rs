@@ -25,8 +25,8 @@ use crate::declare::manifest::Spec;
 use crate::remember::store::row::InventoryRow;
 use crate::remember::store::{AuditEntry, Effects, NewIntent};
 
+use super::intake;
 use super::observe::{self, look_now};
-use super::queue;
 use super::shared::{Edge, Shared};
 
 /// How often a settled object is planned again although nothing happened.
@@ -332,8 +332,8 @@ async fn act(shared: &Arc<Shared>, intent: &Intent) -> Result<(), Trouble> {
             result.map_err(trouble)?;
             seen.map_err(trouble)
         }
-        (Target::Task { id }, Verb::Enqueue) => queue::enqueue_committed(shared, &intent.object, id).await,
-        (Target::Task { id }, Verb::Cancel) => queue::cancel(shared, id, "arcology", &intent.reason).await,
+        (Target::Task { id }, Verb::Enqueue) => intake::enqueue_committed(shared, &intent.object, id).await,
+        (Target::Task { id }, Verb::Cancel) => intake::cancel(shared, id, "arcology", &intent.reason).await,
         (Target::Model { .. }, Verb::Enqueue | Verb::Cancel) | (Target::Task { .. }, Verb::Load | Verb::Unload) => {
             Err(Trouble::Task(format!("{} makes no sense for {}", intent.verb.as_str(), intent.target)))
         }

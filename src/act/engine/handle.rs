@@ -13,8 +13,8 @@ use crate::remember::store::{AuditEntry, Store};
 use crate::remember::vault::Vault;
 
 use super::carry_out::{Trouble, is_settled};
+use super::intake;
 use super::picture::Picture;
-use super::queue;
 use super::shared::Shared;
 use super::source_loop::{Report, Request};
 
@@ -106,7 +106,7 @@ impl Handle {
     /// # Errors
     /// When the store cannot be written.
     pub async fn submit(&self, spec: TaskSpec, actor: &str) -> Result<TaskRow, Trouble> {
-        queue::submit(&self.shared, spec, actor.to_owned()).await
+        intake::submit(&self.shared, spec, actor.to_owned()).await
     }
 
     /// Cancels a task.
@@ -114,7 +114,7 @@ impl Handle {
     /// # Errors
     /// When there is no such task, or it is over.
     pub async fn cancel(&self, id: &str, actor: &str, reason: &str) -> Result<(), Trouble> {
-        queue::cancel(&self.shared, id, actor, reason).await
+        intake::cancel(&self.shared, id, actor, reason).await
     }
 
     /// Waits until there is nothing left to do: every object is in sync, held, or failed; no task waits or runs.

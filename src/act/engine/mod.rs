@@ -2,11 +2,12 @@
 //!
 //! Parts, each a task of its own, agreeing through [`shared::Shared`] alone:
 //! [`source_loop`] puts revisions in force; [`observe`] watches runtimes; the controller calls [`carry_out`] for one
-//! object at a time; [`queue`] runs tasks; [`publish`] tells surfaces. [`recover`] makes the start from the store.
+//! object at a time; [`intake`] takes tasks in and [`queue`] runs them; [`publish`] tells surfaces. [`recover`] makes the start from the store.
 
 pub mod carry_out;
 pub mod handle;
 pub mod inputs_of;
+pub mod intake;
 pub mod memory;
 pub mod observe;
 pub mod picture;

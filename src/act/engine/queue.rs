@@ -4,22 +4,21 @@
 //! 2. With every event the queue is walked from its oldest task; each either starts or says why not.
 //! 3. A finished task is written together with its artifacts in one transaction; then the queue is walked again.
 //!
-//! Which runtime and model a task gets is decided by `placement`; what a task does once it runs is `run_task`'s.
+//! How tasks come in and are taken back is `intake`'s; which runtime and model a task gets is decided by `placement`; what a
+//! task does once it runs is `run_task`'s.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio_util::sync::CancellationToken;
 
-use crate::core::{Digest, Name, ObjectKey, Timestamp};
+use crate::core::{Name, ObjectKey, Timestamp};
 use crate::decide::reconcile::TaskFact;
 use crate::decide::reconcile::inputs::TaskPhase;
-use crate::declare::manifest::Spec;
-use crate::declare::manifest::kind::task::{OnFailure, TaskSpec};
+use crate::declare::manifest::kind::task::OnFailure;
 use crate::remember::store::row::{TaskError, TaskRow, TaskState, Why};
 use crate::remember::store::{AuditEntry, Error as StoreError, TaskOutcome};
 
-use super::carry_out::Trouble;
 use super::placement::{self, Placement};
 use super::run_task;
 use super::shared::Shared;
@@ -41,7 +40,6 @@ struct Inner {
 }
 
 struct Running {
-    row: TaskRow,
     runtime: Name,
     cancel: CancellationToken,
 }
@@ -50,6 +48,21 @@ impl Queue {
     /// Adds a task that the store has already.
     pub fn add(&self, row: TaskRow) {
         self.lock().waiting.insert((row.created_at, row.id.clone()), row);
+    }
+
+    /// A task that waits, taken out of the queue by `take` once it is over.
+    pub(super) fn waiting(&self, id: &str) -> Option<TaskRow> {
+        self.lock().waiting.values().find(|row| row.id == id).cloned()
+    }
+
+    /// Takes a task out of the queue.
+    pub(super) fn take(&self, row: &TaskRow) {
+        self.lock().waiting.remove(&(row.created_at, row.id.clone()));
+    }
+
+    /// What stops a running task.
+    pub(super) fn running(&self, id: &str) -> Option<CancellationToken> {
+        self.lock().running.get(id).map(|running| running.cancel.clone())
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, Inner> {
@@ -212,7 +225,7 @@ async fn fail(shared: &Shared, row: TaskRow, error: TaskError) {
     let result = shared.store.task_fail(&row.id, error.clone(), shared.now(), audit).await;
     shared.note_store(&result);
     if result.is_ok() {
-        shared.tasks.lock().waiting.remove(&(row.created_at, row.id.clone()));
+        shared.tasks.take(&row);
         note_fact(shared, &row, TaskPhase::Failed, Some(error.message));
         shared.queue.notify_one();
         shared.touch();
@@ -231,10 +244,7 @@ async fn start(shared: &Arc<Shared>, row: TaskRow, place: Placement) {
     {
         let mut inner = shared.tasks.lock();
         inner.waiting.remove(&(row.created_at, row.id.clone()));
-        inner.running.insert(
-            row.id.clone(),
-            Running { row: row.clone(), runtime: place.runtime.clone(), cancel: cancel.clone() },
-        );
+        inner.running.insert(row.id.clone(), Running { runtime: place.runtime.clone(), cancel: cancel.clone() });
     }
     note_fact(shared, &row, TaskPhase::Running, Some(format!("running on {}", place.runtime)));
     shared.touch();
@@ -282,126 +292,8 @@ async fn finish(shared: &Shared, row: TaskRow, attempt: u32, finished: run_task:
     shared.touch();
 }
 
-/// Puts the task of a committed Task into the queue. Doing it twice changes nothing.
-///
-/// # Errors
-/// When the object is gone meanwhile or the store cannot be written.
-pub async fn enqueue_committed(shared: &Arc<Shared>, key: &ObjectKey, id: &str) -> Result<(), Trouble> {
-    let object = shared.memory().world.objects.get(key).cloned();
-    let Some(object) = object else { return Err(Trouble::Task(format!("{key} is gone"))) };
-    let Spec::Task(spec) = &object.document.spec else {
-        return Err(Trouble::Task(format!("{key} is not a Task")));
-    };
-    let actor = object.asked_by.as_ref().map_or_else(|| "commit".to_owned(), |c| format!("commit {}", c.author));
-    let mut spec = spec.clone();
-    // The name and the spec are the identity of a committed task; a key of its own could only contradict them.
-    spec.idempotency_key = None;
-    accept(shared, id.to_owned(), spec, Some(key.clone()), object.revision.clone(), actor, None).await?;
-    Ok(())
-}
-
-/// Accepts a task from a person or a script. Repeating an `idempotency_key` returns the first task.
-///
-/// # Errors
-/// When the store cannot be written.
-pub async fn submit(shared: &Arc<Shared>, spec: TaskSpec, actor: String) -> Result<TaskRow, Trouble> {
-    let now = shared.now();
-    let nonce = shared.next_nonce();
-    let text = serde_json::to_string(&spec).unwrap_or_default();
-    let digest = Digest::of(format!("{text}\n{now}\n{nonce}\n{actor}").as_bytes());
-    let id = format!("task-{}", &digest.hex()[..16]);
-    let revision = shared.memory().world.revision.clone();
-    let audit = AuditEntry {
-        at: now,
-        actor: actor.clone(),
-        verb: "submit".into(),
-        object: id.clone(),
-        reason: spec.capability.0.join(" > "),
-        result: "ok".into(),
-        before: None,
-        after: None,
-        revision: revision.as_ref().map(ToString::to_string),
-    };
-    accept(shared, id, spec, None, revision, actor, Some(audit)).await
-}
-
-async fn accept(
-    shared: &Arc<Shared>,
-    id: String,
-    spec: TaskSpec,
-    object: Option<ObjectKey>,
-    revision: Option<crate::core::Revision>,
-    actor: String,
-    audit: Option<AuditEntry>,
-) -> Result<TaskRow, Trouble> {
-    let row = TaskRow {
-        id,
-        spec,
-        object,
-        revision,
-        actor,
-        state: TaskState::Queued,
-        runtime: None,
-        model: None,
-        why: None,
-        error: None,
-        attempts: 0,
-        policy: Vec::new(),
-        created_at: shared.now(),
-        started_at: None,
-        finished_at: None,
-    };
-    let added = match audit {
-        Some(audit) => shared.store.task_submit(row, audit).await,
-        None => shared.store.task_add(row).await,
-    };
-    shared.note_store(&added);
-    let added = added?;
-    if added.new {
-        shared.tasks.add(added.row.clone());
-        note_fact(shared, &added.row, TaskPhase::Waiting, None);
-        shared.queue.notify_one();
-    } else if let Some(fact) = fact_of(&added.row) {
-        shared.note_task(&added.row, fact);
-    }
-    shared.touch();
-    Ok(added.row)
-}
-
-/// Cancels a task: taken out of the queue while it waits, stopped in its runtime while it runs.
-///
-/// # Errors
-/// When there is no such task, it is over, or the store cannot be written.
-pub async fn cancel(shared: &Arc<Shared>, id: &str, actor: &str, reason: &str) -> Result<(), Trouble> {
-    let (waiting, running) = {
-        let inner = shared.tasks.lock();
-        let waiting = inner.waiting.values().find(|row| row.id == id).cloned();
-        let running = inner.running.get(id).map(|running| (running.row.clone(), running.cancel.clone()));
-        (waiting, running)
-    };
-    if let Some(row) = waiting {
-        let mut audit = audit_of(shared, &row, "cancel", reason);
-        actor.clone_into(&mut audit.actor);
-        let result = shared.store.task_cancel(id, shared.now(), actor, audit).await;
-        shared.note_store(&result);
-        result?;
-        shared.tasks.lock().waiting.remove(&(row.created_at, row.id.clone()));
-        note_fact(shared, &row, TaskPhase::Cancelled, Some(format!("cancelled by {actor}")));
-        shared.queue.notify_one();
-        shared.touch();
-        return Ok(());
-    }
-    if let Some((_, token)) = running {
-        token.cancel();
-        return Ok(());
-    }
-    match shared.store.task(id).await? {
-        Some(row) => Err(Trouble::Task(format!("{id} is over already: {}", row.state.as_str()))),
-        None => Err(Trouble::Task(format!("there is no task {id}"))),
-    }
-}
-
-fn audit_of(shared: &Shared, row: &TaskRow, verb: &str, reason: &str) -> AuditEntry {
+/// An audit entry about a task.
+pub(super) fn audit_of(shared: &Shared, row: &TaskRow, verb: &str, reason: &str) -> AuditEntry {
     AuditEntry {
         at: shared.now(),
         actor: "arcology".into(),
@@ -415,7 +307,8 @@ fn audit_of(shared: &Shared, row: &TaskRow, verb: &str, reason: &str) -> AuditEn
     }
 }
 
-fn note_fact(shared: &Shared, row: &TaskRow, phase: TaskPhase, message: Option<String>) {
+/// Tells the planner where a task stands.
+pub(super) fn note_fact(shared: &Shared, row: &TaskRow, phase: TaskPhase, message: Option<String>) {
     shared.note_task(row, TaskFact { phase, message, at: shared.now() });
 }
 

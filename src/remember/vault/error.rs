@@ -20,7 +20,7 @@ pub enum Error {
     TooLarge { what: &'static str, max: u64 },
     #[error("no artifact {digest} is in the vault")]
     NotFound { digest: Digest },
-    #[error("{} is damaged: its content is not what its name says; restore it from a backup, `arcology vault verify` finds all such", path.display())]
+    #[error("{} is damaged: its content is not what its name says; restore it from a backup", path.display())]
     Damaged { path: PathBuf },
     #[error("`{task}` cannot be the name of a folder; task ids are made of letters, digits, `-`, `_` and `.`")]
     BadTask { task: String },

@@ -75,7 +75,7 @@ fn source(facts: &Facts) -> Option<Attention> {
         title: format!("the repository is not ready: {}", problem.reason),
         message: short(&format!("{}{kept}", problem.message)),
         href: "/#source".into(),
-        next: Some(problem.help.clone().unwrap_or_else(|| "arcology doctor".into())),
+        next: Some(problem.help.clone().unwrap_or_else(|| "arcology reconcile".into())),
     })
 }
 
@@ -87,7 +87,7 @@ fn store(facts: &Facts, queue: &Queue) -> Option<Attention> {
         title: "the store does not work".into(),
         message: short(&format!("{problem}; nothing new is started, the desired state is not touched")),
         href: "/readyz".into(),
-        next: Some("arcology doctor".into()),
+        next: Some("arcology status".into()),
     })
 }
 
@@ -193,7 +193,7 @@ fn runtime_trouble(runtime: &RuntimeFacts<'_>) -> Option<Attention> {
         title: word.to_owned(),
         message: short(&runtime.reason()),
         href: format!("/runtimes/{}", runtime.name),
-        next: Some("arcology doctor".into()),
+        next: Some(format!("arcology why Runtime/{}", runtime.name)),
     })
 }
 
@@ -208,7 +208,7 @@ fn failed_task(task: &TaskRow) -> Attention {
         title: format!("failed: {code}"),
         message: short(message),
         href: format!("/tasks/{}", super::view::href::segment(&task.id)),
-        next: Some(format!("arcology retry {}", task.id)),
+        next: Some(format!("arcology why {}", task.id)),
     }
 }
 

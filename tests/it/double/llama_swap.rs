@@ -37,8 +37,13 @@ impl Drop for Double {
 
 impl Double {
     pub async fn start(version: Version, models: Vec<Model>) -> Self {
+        Self::start_at(([127, 0, 0, 1], 0).into(), version, models).await
+    }
+
+    /// At an address of the test's choice, for a runtime that comes later than it was declared.
+    pub async fn start_at(address: SocketAddr, version: Version, models: Vec<Model>) -> Self {
         let state = State::new(version, models);
-        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let listener = tokio::net::TcpListener::bind(address).await.unwrap();
         let address = listener.local_addr().unwrap();
         let router = Router::new().fallback(serve).with_state(state.clone());
         let task = tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });

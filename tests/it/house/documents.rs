@@ -117,6 +117,31 @@ fn unexplained(cargo: &str, page: &str) -> Vec<String> {
     found
 }
 
+/// The verbs that the program has, as its own reference names them.
+fn verbs() -> BTreeSet<String> {
+    let page = read("docs/cli.md").text;
+    page.lines()
+        .filter_map(|line| line.strip_prefix("## "))
+        .map(str::to_owned)
+        .chain(["reference".to_owned()])
+        .collect()
+}
+
+/// Commands that a person is told to run, and that do not exist.
+fn unknown_verbs(file: &File, verbs: &BTreeSet<String>) -> Vec<String> {
+    let mut found = Vec::new();
+    for (line, n) in file.text.lines().zip(1..) {
+        for (at, name) in line.match_indices("arcology ") {
+            let told = line[..at].ends_with(['`', '"']) || line[..at].ends_with("$ ");
+            let verb: String = line[at + name.len()..].chars().take_while(char::is_ascii_lowercase).collect();
+            if told && !verb.is_empty() && !verbs.contains(&verb) {
+                found.push(format!("{}:{n}: there is no `arcology {verb}`", file.path));
+            }
+        }
+    }
+    found
+}
+
 /// The problems of manifests, as `arcology validate` finds them in one file alone.
 fn problems(path: &str, text: &str) -> Vec<String> {
     let parsed = parse::file(path, text.as_bytes());
@@ -145,6 +170,16 @@ fn links_between_pages_lead_somewhere() {
 }
 
 #[test]
+fn every_command_that_is_told_exists() {
+    let verbs = verbs();
+    assert!(verbs.contains("up") && verbs.len() > 10, "{verbs:?}");
+    let mut texts = pages();
+    texts.extend(files("src", "rs"));
+    texts.extend(files("src", "html"));
+    none(&texts.iter().flat_map(|file| unknown_verbs(file, &verbs)).collect::<Vec<_>>());
+}
+
+#[test]
 fn every_direct_dependency_has_its_sentence_and_every_sentence_its_dependency() {
     let cargo = read("Cargo.toml").text;
     assert!(direct(&cargo).len() > 30);
@@ -156,7 +191,9 @@ fn examples_are_valid_manifests() {
     let examples = files("docs/examples", "yaml");
     assert!(!examples.is_empty());
     none(&examples.iter().flat_map(|file| problems(&file.path, &file.text)).collect::<Vec<_>>());
-    let on_pages: Vec<_> = pages().iter().flat_map(manifests_of).collect();
+    // The pages of diagnostics show mistakes on purpose; `manifest/pages.rs` holds them to what they say.
+    let sound = |page: &&File| !page.path.starts_with("docs/errors/");
+    let on_pages: Vec<_> = pages().iter().filter(sound).flat_map(manifests_of).collect();
     assert!(on_pages.len() >= 10, "every kind has an example: {} found", on_pages.len());
     none(&on_pages.iter().flat_map(|(path, text)| problems(path, text)).collect::<Vec<_>>());
 }
@@ -202,6 +239,9 @@ fn the_rules_of_the_documents_find_what_breaks_them() {
     {
         assert_eq!(dead_links(&page(sound)), Vec::<String>::new(), "{sound}");
     }
+    let verbs = BTreeSet::from(["up".to_owned()]);
+    assert_eq!(unknown_verbs(&page("run `arcology undo --all`, or $ arcology redo"), &verbs).len(), 2);
+    assert_eq!(unknown_verbs(&page("`arcology up` starts the arcology daemon"), &verbs), Vec::<String>::new());
     let cargo = "[dependencies]\nserde = \"1\"\n[dev-dependencies]\ninsta = \"1\"\n[profile.dev]\ndebug = 1\n";
     let good =
         "| `serde` | Reads values into types and back. |\n| `insta` | Compares what is printed with what was. |\n";

@@ -174,6 +174,10 @@ impl Daemon {
         self.log.lock().unwrap().clone()
     }
 
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
     /// `kill -9`: no handler runs.
     pub fn kill(mut self) {
         self.child.kill().unwrap();

@@ -232,7 +232,7 @@ pub(super) async fn find_artifact(state: &WebState, sha: &str) -> Result<(Digest
     let digest = Digest::parse(sha).map_err(|error| Problem::not_found(error.to_string()))?;
     let rows = state.store.artifact(digest).await?;
     if rows.is_empty() {
-        return Err(Problem::not_found(format!("no artifact {digest} is recorded")).help("arcology vault search"));
+        return Err(Problem::not_found(format!("no artifact {digest} is recorded")).help("arcology get artifacts"));
     }
     Ok((digest, rows))
 }

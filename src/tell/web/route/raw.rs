@@ -76,7 +76,7 @@ fn open(vault: &crate::remember::vault::Vault, digest: crate::core::Digest) -> R
             | VaultError::BadTask { .. }
             | VaultError::NoName { .. } => StatusCode::SERVICE_UNAVAILABLE,
         };
-        Problem::new(status, error.to_string()).help("arcology vault verify")
+        Problem::new(status, error.to_string()).help("restore it from a backup, or submit the task again")
     };
     let file = vault.open_file(digest).map_err(told)?;
     let unreadable = |_| Problem::new(StatusCode::SERVICE_UNAVAILABLE, "the artifact's file cannot be read");

@@ -117,12 +117,12 @@ pub fn page(facts: &Facts, queue: &Queue) -> Page {
         runtimes: runtime::all(facts).iter().map(|runtime| Tile::of(facts, runtime)).collect(),
         no_runtimes: Empty::new(
             "No runtime is declared. Arcology can look for some and print their manifests.",
-            Some("arcology discover > manifests/found.yaml"),
+            Some("arcology schema runtime"),
         ),
         queue: queue.open.iter().take(QUEUE_SHOWN_MAX).map(|task| TaskLine::of(task, facts.now)).collect(),
         queue_more: open.saturating_sub(u64::try_from(shown).unwrap_or(u64::MAX)),
         no_queue: match &queue.problem {
-            Some(problem) => Empty::new(format!("The queue is not known: {problem}"), Some("arcology doctor")),
+            Some(problem) => Empty::new(format!("The queue is not known: {problem}"), Some("arcology status")),
             None => Empty::new("Nothing waits and nothing runs.", Some("arcology submit FILE --wait")),
         },
         source: SourceTile::of(facts),

@@ -44,7 +44,7 @@ pub fn readiness(facts: &Facts, reasons: &[String]) -> Page {
         } else {
             reasons.join("; ")
         },
-        next: (!ready).then(|| "arcology doctor".to_owned()),
+        next: (!ready).then(|| "arcology status".to_owned()),
         links: vec![Link::new("Status", "/"), Link::new("Source", "/#source")],
     }
 }

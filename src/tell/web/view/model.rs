@@ -48,12 +48,9 @@ pub fn page(facts: &Facts) -> Page {
         frame: Frame::new(facts, "Models", "/models", "/models"),
         summary: summary(models.len(), loaded, unknown),
         rows: models.iter().map(ModelLine::of).collect(),
-        empty: models.is_empty().then(|| {
-            Empty::new(
-                "No model is declared, and no runtime reports one.",
-                Some("arcology discover > manifests/found.yaml"),
-            )
-        }),
+        empty: models
+            .is_empty()
+            .then(|| Empty::new("No model is declared, and no runtime reports one.", Some("arcology schema model"))),
     }
 }
 

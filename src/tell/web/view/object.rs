@@ -190,10 +190,9 @@ fn commands(facts: &Facts, key: &ObjectKey) -> Vec<String> {
     let Some(status) = facts.status(key) else { return Vec::new() };
     let mut commands = vec![format!("arcology why {key}")];
     match status.sync {
-        Sync::Drifted(_) => commands.push(format!("arcology accept {key}")),
+        Sync::Drifted(_) => commands.push("arcology reconcile".into()),
         Sync::Invalid => commands.push("arcology validate".into()),
-        Sync::Unknown => commands.push("arcology doctor".into()),
-        Sync::InSync => {}
+        Sync::Unknown | Sync::InSync => {}
     }
     if let Some(place) = &status.place {
         commands.push(format!("git log -p -- {}", shell_word(&place.path)));

@@ -216,7 +216,7 @@ pub fn page(facts: &Facts, runtime: &RuntimeFacts<'_>) -> Option<Page> {
 fn no_models(runtime: &RuntimeFacts<'_>) -> Empty {
     match runtime.last_view() {
         Some(_) => Empty::new("The runtime says that it has no models.", None),
-        None => Empty::new("Nothing is known of its models: it was never seen.", Some("arcology doctor")),
+        None => Empty::new("Nothing is known of its models: it was never seen.", Some("arcology get runtimes")),
     }
 }
 

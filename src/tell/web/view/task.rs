@@ -280,10 +280,10 @@ fn dependency(id: &str) -> Link {
 fn commands(task: &TaskRow) -> Vec<String> {
     let id = &task.id;
     match task.state {
-        TaskState::Queued | TaskState::Blocked => vec![format!("arcology why {id}"), format!("arcology cancel {id}")],
-        TaskState::Running => vec![format!("arcology logs {id} --follow"), format!("arcology cancel {id}")],
         TaskState::Done => Vec::new(),
-        TaskState::Error | TaskState::Cancelled => vec![format!("arcology retry {id}")],
+        TaskState::Queued | TaskState::Blocked | TaskState::Running | TaskState::Error | TaskState::Cancelled => {
+            vec![format!("arcology why {id}")]
+        }
     }
 }
 
