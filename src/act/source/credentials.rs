@@ -24,7 +24,7 @@ pub(super) const KNOWN_HOSTS: &str = "git-known-hosts";
 const USER_DEFAULT: &str = "x-access-token";
 /// Bytes of a token or user name.
 const TOKEN_BYTES_MAX: u64 = 8 << 10;
-/// Seconds to reach an ssh host.
+/// Seconds to reach an ssh host, and between two signs of life from it.
 const CONNECT_SECONDS: u32 = 15;
 
 /// What git needs to talk to `remote`.
@@ -62,7 +62,7 @@ fn ssh_command(key: &str, known_hosts: &str) -> String {
         "ssh -F /dev/null -i '{key}' -o IdentitiesOnly=yes -o IdentityAgent=none -o BatchMode=yes \
          -o PreferredAuthentications=publickey -o StrictHostKeyChecking=yes -o UserKnownHostsFile='{known_hosts}' \
          -o GlobalKnownHostsFile=/dev/null -o UpdateHostKeys=no -o ForwardAgent=no -o ClearAllForwardings=yes \
-         -o ConnectTimeout={CONNECT_SECONDS}"
+         -o ConnectTimeout={CONNECT_SECONDS} -o ServerAliveInterval={CONNECT_SECONDS}"
     )
 }
 

@@ -33,7 +33,7 @@ const WAIT_MIN: Duration = Duration::from_millis(1);
 const WAIT_MAX: Duration = Duration::from_millis(20);
 
 /// Settings that hold for every call; they overrule those of a repository.
-const SETTINGS: [(&str, &str); 12] = [
+const SETTINGS: [(&str, &str); 14] = [
     ("core.fsmonitor", "false"),
     ("core.hooksPath", "/dev/null"),
     ("core.askPass", ""),
@@ -43,6 +43,9 @@ const SETTINGS: [(&str, &str); 12] = [
     ("fetch.writeCommitGraph", "false"),
     ("gc.auto", "0"),
     ("gc.autoDetach", "false"),
+    // Slower than this for so long is a connection that hangs: bytes a second, seconds.
+    ("http.lowSpeedLimit", "100"),
+    ("http.lowSpeedTime", "60"),
     ("maintenance.auto", "false"),
     ("protocol.allow", "never"),
     ("protocol.version", "2"),
@@ -74,7 +77,6 @@ pub(super) struct Git {
     program: PathBuf,
     path: String,
     home: PathBuf,
-    timeout: Duration,
     stop: Arc<AtomicBool>,
 }
 
@@ -91,13 +93,7 @@ impl Git {
         let home = absolute(&options.state_dir)?.join("git-home");
         let made = std::fs::DirBuilder::new().recursive(true).mode(0o700).create(&home);
         made.map_err(|error| Error::io(&home, &error))?;
-        Ok(Self {
-            program,
-            path: options.program_path.clone(),
-            home,
-            timeout: options.remote_timeout,
-            stop: options.stop.clone(),
-        })
+        Ok(Self { program, path: options.program_path.clone(), home, stop: options.stop.clone() })
     }
 
     /// Runs `git VERB ARGUMENTS…`, in `git_dir` when there is one. A failing exit status is not an error here.
@@ -107,6 +103,7 @@ impl Git {
         verb: &str,
         arguments: &[A],
         additions: &Additions,
+        timeout: Duration,
     ) -> Result<Output, Error> {
         let mut command = Command::new(&self.program);
         self.seal(&mut command, additions);
@@ -118,7 +115,7 @@ impl Git {
         limit_file_size(&child);
         let stdout = collect(child.stdout.take(), STDOUT_BYTES_MAX);
         let stderr = collect(child.stderr.take(), STDERR_BYTES_MAX);
-        let ended = self.wait(&child, verb);
+        let ended = self.wait(&child, verb, timeout);
         // Also after an ordinary end: whatever it left running holds the pipes open.
         end_group(&child);
         let status = child.wait().map_err(|error| Error::GitMissing { detail: error.to_string() })?;
@@ -164,8 +161,8 @@ impl Git {
     }
 
     /// Waits for the end without collecting the child, so that its process group stays its own.
-    fn wait(&self, child: &Child, verb: &str) -> Result<(), Error> {
-        let deadline = Instant::now() + self.timeout;
+    fn wait(&self, child: &Child, verb: &str, timeout: Duration) -> Result<(), Error> {
+        let deadline = Instant::now() + timeout;
         let mut pause = WAIT_MIN;
         let options = WaitIdOptions::EXITED | WaitIdOptions::NOWAIT | WaitIdOptions::NOHANG;
         loop {
@@ -177,7 +174,7 @@ impl Git {
                 return Err(Error::Stopped { verb: verb.to_owned() });
             }
             if Instant::now() >= deadline {
-                return Err(Error::Timeout { verb: verb.to_owned(), seconds: self.timeout.as_secs() });
+                return Err(Error::Timeout { verb: verb.to_owned(), seconds: timeout.as_secs() });
             }
             thread::sleep(pause);
             pause = (pause * 2).min(WAIT_MAX);

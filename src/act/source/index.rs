@@ -192,3 +192,32 @@ fn read_and_parse(repo: &Repository, jobs: &[(Arc<str>, Oid)]) -> Result<Vec<Opt
     });
     reader::parse_all(parse::file, contents)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn change(path: &str, entry: Option<Entry>) -> Change {
+        Change { path: path.into(), entry }
+    }
+
+    #[test]
+    fn a_failure_leaves_everything_as_it_was() {
+        let mut index = Index::default();
+        let file = |n: u8| Some(Entry::File(Oid::from_bytes(&[n; 20]).unwrap()));
+        let parsed =
+            |jobs: &[(Arc<str>, Oid)]| Ok(jobs.iter().map(|(path, _)| Some(parse::file(path, b"x"))).collect());
+        index.apply(vec![change("a.yaml", file(1)), change("b.yaml", file(2))], parsed).unwrap();
+        let before = index.clone();
+        let changes = vec![
+            change("a.yaml", None),
+            change("a.yaml", file(3)),
+            change("b.yaml", Some(Entry::Fault(Fault::Link))),
+            change("c.yaml", file(4)),
+        ];
+        let failure = index.apply(changes, |_| Err(Error::FileMissing { path: "c.yaml".into() }));
+        assert!(failure.is_err());
+        assert_eq!(index.entries, before.entries);
+        assert_eq!(index.files, before.files);
+    }
+}

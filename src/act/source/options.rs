@@ -43,8 +43,10 @@ pub struct Options {
     pub credentials_dir: Option<PathBuf>,
     /// `:`-separated folders that `git`, `ssh` and `ssh-keygen` are looked for in.
     pub program_path: String,
-    /// How long one conversation with a remote may take.
+    /// How long a question to a remote, or a check of signatures, may take.
     pub remote_timeout: Duration,
+    /// How long fetching what is new may take. A transfer that stalls is given up sooner.
+    pub fetch_timeout: Duration,
     /// Set to end a running `git` program: a look under way then fails instead of delaying the shutdown.
     pub stop: Arc<AtomicBool>,
 }
@@ -61,7 +63,8 @@ impl Options {
             worktree: false,
             credentials_dir: None,
             program_path: PROGRAM_PATH.into(),
-            remote_timeout: Duration::from_secs(120),
+            remote_timeout: Duration::from_secs(30),
+            fetch_timeout: Duration::from_secs(15 * 60),
             stop: Arc::default(),
         }
     }

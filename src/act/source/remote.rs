@@ -5,6 +5,7 @@
 //! revision that was ever applied can still be read.
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use git2::{Oid, Repository, RepositoryInitOptions};
 
@@ -16,6 +17,10 @@ use super::{Error, Options, credentials, error, local};
 const CLONE: &str = "source.git";
 /// What git exits with when no ref matches (`git ls-remote --exit-code`).
 const NO_MATCHING_REF: i32 = 2;
+/// Locks and temporary files of the clone that are older than this, and than two fetches may take, belong to nobody.
+const LEFTOVER_AGE: Duration = Duration::from_secs(60);
+/// Folders in folders of the clone that are searched for leftovers: enough for any branch name of reason.
+const SWEEP_DEPTH_MAX: usize = 8;
 /// Words of git and ssh for an identity that is missing or not accepted.
 const DENIED: [&str; 8] = [
     "Permission denied",
@@ -34,12 +39,21 @@ pub(super) struct Fetcher {
     shown: String,
     clone: PathBuf,
     credentials: Option<PathBuf>,
+    question_timeout: Duration,
+    fetch_timeout: Duration,
 }
 
 impl Fetcher {
     pub fn new(remote: Remote, shown: String, options: &Options) -> Result<Self, Error> {
         let clone = absolute(&options.state_dir)?.join(CLONE);
-        Ok(Self { remote, shown, clone, credentials: options.credentials_dir.clone() })
+        Ok(Self {
+            remote,
+            shown,
+            clone,
+            credentials: options.credentials_dir.clone(),
+            question_timeout: options.remote_timeout,
+            fetch_timeout: options.fetch_timeout,
+        })
     }
 
     /// The clone, made when it is not there or is one of another address. Needs no network.
@@ -103,6 +117,7 @@ impl Fetcher {
     }
 
     fn fetch(&self, git: &Git, from: &str, to: &str) -> Result<(), Error> {
+        sweep(&self.clone, LEFTOVER_AGE.max(self.fetch_timeout * 2), 0);
         let refspec = format!("+{from}:{to}");
         let arguments = [
             "--quiet",
@@ -124,7 +139,8 @@ impl Fetcher {
 
     fn run(&self, git: &Git, verb: &str, arguments: &[&str]) -> Result<Output, Error> {
         let additions: Additions = credentials::additions(&self.remote, self.credentials.as_deref())?;
-        git.run(Some(&self.clone), verb, arguments, &additions)
+        let timeout = if verb == "fetch" { self.fetch_timeout } else { self.question_timeout };
+        git.run(Some(&self.clone), verb, arguments, &additions, timeout)
     }
 
     fn succeeded(&self, verb: &str, output: Output) -> Result<Output, Error> {
@@ -137,6 +153,32 @@ impl Fetcher {
         } else {
             Error::Unreachable { repo, detail }
         })
+    }
+}
+
+/// Removes what a git that was killed left in the clone: locks, which would stop every later fetch, and halves of packs,
+/// which would fill the disk. What is young may belong to another process that is fetching now.
+fn sweep(folder: &Path, age_min: Duration, depth: usize) {
+    let Ok(entries) = std::fs::read_dir(folder) else { return };
+    for entry in entries.flatten() {
+        let (name, path) = (entry.file_name(), entry.path());
+        let name = name.to_string_lossy();
+        let Ok(metadata) = entry.metadata() else { continue };
+        if metadata.is_dir() {
+            let worth_a_look = depth > 0 || ["refs", "objects"].contains(&&*name);
+            // Folders of loose objects have two letters; nothing is left over in them.
+            if worth_a_look && depth < SWEEP_DEPTH_MAX && name.len() > 2 {
+                sweep(&path, age_min, depth + 1);
+            }
+            continue;
+        }
+        let old = metadata.modified().is_ok_and(|modified| modified.elapsed().is_ok_and(|age| age > age_min));
+        if old && (name.ends_with(".lock") || name.starts_with("tmp_")) {
+            match std::fs::remove_file(&path) {
+                Ok(()) => tracing::info!(path = %path.display(), "removed what an ended git had left"),
+                Err(error) => tracing::warn!(path = %path.display(), %error, "a leftover of git cannot be removed"),
+            }
+        }
     }
 }
 

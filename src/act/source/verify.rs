@@ -7,6 +7,7 @@
 
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use git2::{ErrorCode, Oid, Repository, RepositoryInitOptions};
 
@@ -38,12 +39,19 @@ pub(super) struct Verifier {
     borrower: PathBuf,
     signers_digest: Option<Digest>,
     good: HashSet<Oid>,
+    timeout: Duration,
 }
 
 impl Verifier {
     pub fn new(signers: &Path, options: &Options) -> Result<Self, Error> {
         let borrower = absolute(&options.state_dir)?.join(BORROWER);
-        Ok(Self { signers: absolute(signers)?, borrower, signers_digest: None, good: HashSet::new() })
+        Ok(Self {
+            signers: absolute(signers)?,
+            borrower,
+            signers_digest: None,
+            good: HashSet::new(),
+            timeout: options.remote_timeout,
+        })
     }
 
     /// The oldest of `commits` (the newest first) that is not signed as it must be, if there is one.
@@ -106,7 +114,7 @@ impl Verifier {
             secret: None,
         };
         let ids: Vec<String> = ["--raw".to_owned()].into_iter().chain(commits.iter().map(Oid::to_string)).collect();
-        let output = git.run(Some(&self.borrower), "verify-commit", &ids, &additions)?;
+        let output = git.run(Some(&self.borrower), "verify-commit", &ids, &additions, self.timeout)?;
         if output.status == Some(0) {
             return Ok(None);
         }

@@ -16,7 +16,7 @@ pub fn plan(object: &Object) -> ObjectPlan {
     status.observed_at = None;
     let (sync, health, desired, observed, reason) = match &object.document.spec {
         Spec::Policy(_) => {
-            (Sync::InSync, Health::Healthy, "in force".to_owned(), "in force", "every decision follows it")
+            (Sync::InSync, Health::Healthy, "in force".to_owned(), "in force", "in force for every decision that this version takes")
         }
         Spec::Blueprint(spec) => (
             Sync::InSync,

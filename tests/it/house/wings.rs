@@ -40,6 +40,9 @@ const ROOMS: &[(&str, &[&str])] = &[
 /// The longest a file may be, in lines.
 const LINES_MAX: usize = 500;
 
+/// A rule: what it finds in a file, one finding a line.
+type Rule = fn(&File) -> Vec<String>;
+
 /// The wing a file of `src/` stands in, as its place in [`WINGS`]; files above the wings are in none.
 fn wing_of(path: &str) -> Option<usize> {
     let (wing, _) = path.strip_prefix("src/")?.split_once('/')?;
@@ -133,7 +136,7 @@ fn sources() -> Vec<File> {
     sources
 }
 
-fn all(rule: fn(&File) -> Vec<String>, files: &[File]) -> Vec<String> {
+fn all(rule: Rule, files: &[File]) -> Vec<String> {
     files.iter().flat_map(rule).collect()
 }
 
@@ -173,7 +176,7 @@ fn every_file_says_what_it_owns_and_is_short_enough_to_read() {
 
 #[test]
 fn the_rules_of_the_house_find_what_breaks_them() {
-    let broken: &[(fn(&File) -> Vec<String>, &str, &str)] = &[
+    let broken: &[(Rule, &str, &str)] = &[
         (upward_uses, "src/core/key.rs", "use crate::declare::world::World;"),
         (upward_uses, "src/remember/store/row.rs", "    let x = crate::act::clock::SystemClock;"),
         (upward_uses, "src/act/clock.rs", "use crate::{core, tell};"),
@@ -194,7 +197,7 @@ fn the_rules_of_the_house_find_what_breaks_them() {
     }
     let long = format!("//! Owns much.\n{}", "\n".repeat(LINES_MAX));
     assert_eq!(shape(&File::new("src/act/mod.rs", &long)).len(), 1);
-    let sound: &[(fn(&File) -> Vec<String>, &str, &str)] = &[
+    let sound: &[(Rule, &str, &str)] = &[
         (upward_uses, "src/tell/cli/mod.rs", "use crate::act::source; use crate::core::Name;"),
         (upward_uses, "src/main.rs", "use arcology::tell;"),
         (upward_uses, "src/act/runtime/document/pdf.rs", "use super::super::stop::Stop;"),

@@ -144,6 +144,8 @@ fn a_tree_out_of_order_reads_the_same_step_by_step_and_at_once() {
         vec![entry("a.yaml", 0), entry("b.yaml", 1)],
         vec![entry("b.yaml", 1), entry("a.yaml", 0), entry("b.yaml", 2)],
         vec![entry("c.yaml", 2), entry("b.yaml", 1), entry("a.yaml", 1)],
+        vec![entry("a.yaml", 0), entry("b.yaml", 1), entry("a.yaml", 0)],
+        vec![entry("a.yaml", 0), entry("b.yaml", 1)],
         vec![entry("a.yaml", 0)],
     ];
     let mut source = repo.source();

@@ -67,6 +67,7 @@ fn only_manifest_files_in_the_four_folders_are_read_and_cases_in_json_are_data()
             ("goldensets/cases.jsonl", Some(r#"{"id": "1"}"#)),
             ("goldensets/typo.json", Some("[{]")),
             ("goldensets/broken.yaml", Some(set)),
+            ("manifests/list.json", Some("[]")),
         ],
     );
     let snapshot = changed(repo.source().poll(None, false).unwrap());
@@ -74,7 +75,13 @@ fn only_manifest_files_in_the_four_folders_are_read_and_cases_in_json_are_data()
     let paths: Vec<_> = snapshot.files.keys().map(|path| &**path).collect();
     assert_eq!(
         paths,
-        ["blueprints/b.json", "goldensets/broken.yaml", "goldensets/typo.json", "manifests/.hidden.yaml"]
+        [
+            "blueprints/b.json",
+            "goldensets/broken.yaml",
+            "goldensets/typo.json",
+            "manifests/.hidden.yaml",
+            "manifests/list.json"
+        ]
     );
     for there in ["goldensets/cases.jsonl", "other/a.yaml", "manifests/notes.md"] {
         assert!(snapshot.paths.exists(there), "{there}");

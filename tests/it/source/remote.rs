@@ -237,6 +237,53 @@ fn a_token_reaches_its_host_and_no_command_line_no_message_and_no_file() {
     assert_eq!(String::from_utf8(found.unwrap().stdout).unwrap(), "");
 }
 
+#[test]
+fn a_token_follows_no_redirect() {
+    let repo = TestRepo::new();
+    let (elsewhere, reached) = serve(repo.path());
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let mut stream = stream.unwrap();
+            let mut lines = BufReader::new(stream.try_clone().unwrap()).lines().map_while(Result::ok);
+            let path = lines.next().and_then(|line| line.split(' ').nth(1).map(str::to_owned)).unwrap_or_default();
+            let end = lines.find(String::is_empty);
+            assert!(end.is_some());
+            let head = format!("HTTP/1.1 302 Found\r\nLocation: http://{elsewhere}{path}\r\nContent-Length: 0\r\n\r\n");
+            let _ = stream.write_all(head.as_bytes());
+        }
+    });
+    let folder = repo.home.path().join("credentials");
+    credential(&folder, "git-token", "s3cret");
+    let mut http = Options::new(format!("http://{address}/"), repo.state_dir());
+    http.credentials_dir = Some(folder);
+    let error = Source::open(http).unwrap().poll(None, false).unwrap_err();
+    assert_eq!(error.reason(), Reason::Unreachable, "{error}");
+    assert_eq!(*reached.lock().unwrap(), Vec::<String>::new());
+}
+
+#[test]
+fn what_a_killed_git_left_behind_does_not_stop_the_next_fetch() {
+    let mut repo = TestRepo::new();
+    let first = repo.commit("one", &[("manifests/a.yaml", Some(&model("a", 1)))]);
+    let mut source = Source::open(options(&repo)).unwrap();
+    changed(source.poll(None, false).unwrap());
+    let clone = repo.state_dir().join("source.git");
+    let long_ago = std::time::SystemTime::now() - Duration::from_secs(86_400);
+    let leave = |path: &str, modified| {
+        std::fs::create_dir_all(clone.join(path).parent().unwrap()).unwrap();
+        std::fs::File::create(clone.join(path)).unwrap().set_modified(modified).unwrap();
+    };
+    leave("refs/heads/main.lock", long_ago);
+    leave("objects/pack/tmp_pack_old", long_ago);
+    leave("objects/pack/tmp_pack_young", std::time::SystemTime::now());
+    repo.commit("two", &[("manifests/b.yaml", Some(&model("b", 1)))]);
+    assert_eq!(keys(&changed(source.poll(Some(&first), false).unwrap())).len(), 2);
+    assert!(!clone.join("objects/pack/tmp_pack_old").exists());
+    assert!(clone.join("objects/pack/tmp_pack_young").exists());
+}
+
 /// Serves a bare repository as plain files to whoever has the token, and keeps the header lines it was sent. Ends with
 /// the test program.
 fn serve(root: PathBuf) -> (String, Arc<Mutex<Vec<String>>>) {
