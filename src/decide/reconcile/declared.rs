@@ -15,9 +15,13 @@ pub fn plan(object: &Object) -> ObjectPlan {
     status.source = "arcology".to_owned();
     status.observed_at = None;
     let (sync, health, desired, observed, reason) = match &object.document.spec {
-        Spec::Policy(_) => {
-            (Sync::InSync, Health::Healthy, "in force".to_owned(), "in force", "in force for every decision that this version takes")
-        }
+        Spec::Policy(_) => (
+            Sync::InSync,
+            Health::Healthy,
+            "in force".to_owned(),
+            "in force",
+            "in force for every decision that this version takes",
+        ),
         Spec::Blueprint(spec) => (
             Sync::InSync,
             Health::Healthy,
