@@ -18,7 +18,7 @@ use serde::de::DeserializeOwned;
 
 use crate::look::opened;
 use crate::measure::{Times, row};
-use crate::repository::{Repository, git};
+use crate::repository::Repository;
 
 const MANIFESTS: usize = 10_000;
 const ROUNDS: usize = 7;
@@ -68,7 +68,6 @@ pub fn run() {
     );
     parts(&repository);
     // As a repository is when every file was just committed by hand: one object a file, none packed.
-    git(&repository.path(), &["-c", "core.bigFileThreshold=512m", "repack", "-q", "-ad"]);
     let packs = repository.path().join(".git/objects/pack");
     let moved = repository.path().join("pack");
     std::fs::rename(&packs, &moved).expect("packs can be moved");

@@ -8,11 +8,11 @@ use crate::repository::{FLIPPED, Repository, model_names};
 use crate::swap::Swap;
 
 /// Commits that are measured at each size.
-const COMMITS: [(usize, usize); 3] = [(100, 120), (1_000, 200), (10_000, 120)];
+const COMMITS: [(usize, usize); 3] = [(100, 100), (1_000, 150), (10_000, 100)];
 /// How long a call may take to come. None may be lost, however busy the machine is.
 const PATIENCE: Duration = Duration::from_secs(30);
 /// Between a call and the next commit: people do not commit faster, and the daemon is done with the last one.
-const PAUSE: Duration = Duration::from_millis(200);
+const PAUSE: Duration = Duration::from_millis(100);
 
 pub fn run() {
     for (manifests, commits) in COMMITS {

@@ -129,9 +129,10 @@ fn engine(repository: &Repository) {
         let engine = Engine::start(options).await.expect("it starts");
         let handle = engine.handle();
         handle.reconcile(false, "bench").await.expect("it looks");
-        tokio::time::sleep(Duration::from_secs(2)).await;
         let mut times = Vec::new();
         let mut pictures = handle.pictures();
+        // What follows from the start is over when nothing new is shown for a while.
+        while tokio::time::timeout(Duration::from_secs(1), pictures.changed()).await.is_ok() {}
         for n in 0..ROUNDS {
             let applied = |handle: &arcology::act::engine::Handle| {
                 handle.pictures().borrow().world.revision.as_ref().map(|revision| revision.commit.sha.clone())

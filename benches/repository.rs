@@ -132,7 +132,9 @@ fn files(manifests: usize, swap: &str) -> Vec<(String, String)> {
             "manifests/runtimes",
             "Runtime",
             "swap",
-            &format!("  host: desk\n  adapter: llama-swap\n  endpoint: {swap}\n  observeEvery: 30s\n"),
+            &format!(
+                "  host: desk\n  adapter: llama-swap\n  endpoint: {swap}\n  capabilities: [text.generate, text.summarize]\n  observeEvery: 30s\n"
+            ),
         ),
         manifest("policies", "Policy", "default", "  drift: correct\n  unloadIdleAfterMinutes: 0\n  prune: true\n"),
         (LOADOUT.to_owned(), loadout("onDemand")),
