@@ -189,6 +189,12 @@ impl ObjectKey {
         Self { kind, name }
     }
 
+    /// A key that stands before every key of its kind and after those of the kinds before it. No object is called so.
+    #[must_use]
+    pub fn before_all(kind: Kind) -> Self {
+        Self { kind, name: Name("".into()) }
+    }
+
     /// Reads `Kind/name`, the kind in any case.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {

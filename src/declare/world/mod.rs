@@ -54,7 +54,11 @@ impl World {
 
     /// Every object of a kind, by name.
     pub fn of_kind(&self, kind: Kind) -> impl Iterator<Item = &Arc<Object>> {
-        self.objects.values().filter(move |object| object.document.key.kind == kind)
+        // Keys are sorted by kind first: the objects of a kind stand together, and the others are not looked at.
+        self.objects
+            .range(ObjectKey::before_all(kind)..)
+            .map(|(_, object)| object)
+            .take_while(move |object| object.document.key.kind == kind)
     }
 }
 

@@ -58,6 +58,18 @@ async fn deleting_a_file_by_hand_is_told_as_an_event() {
 }
 
 #[tokio::test]
+async fn a_model_that_went_and_came_back_between_two_glances_is_told_all_the_same() {
+    let (folder, adapter) = builtin();
+    adapter.load("lead").await.unwrap();
+    let mut events = adapter.events().await.unwrap();
+    assert_eq!(in_time(events.next()).await, Some(Ok(RuntimeEvent::Changed)));
+    assert_eq!(in_time(events.next()).await, Some(Ok(RuntimeEvent::InFlight(0))));
+    std::fs::remove_file(loaded_file(&folder, "lead")).unwrap();
+    adapter.load("lead").await.unwrap();
+    assert_eq!(in_time(events.next()).await, Some(Ok(RuntimeEvent::Changed)));
+}
+
+#[tokio::test]
 async fn a_state_folder_that_cannot_be_written_is_named_in_the_error() {
     let folder = tempfile::tempdir().unwrap();
     std::fs::create_dir_all(folder.path().join("state/builtin")).unwrap();

@@ -6,7 +6,7 @@
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use futures::FutureExt as _;
 use futures::StreamExt as _;
@@ -164,13 +164,16 @@ impl Builtin {
     }
 
     /// What events are made of: the loaded models and the work in flight.
-    async fn glance(&self) -> Result<(Vec<bool>, u32), RuntimeError> {
+    async fn glance(&self) -> Result<Glance, RuntimeError> {
+        // Taken before the models are looked at: what changes meanwhile shows at the next glance.
+        let touched = self.loaded.touched().await;
         let mut loaded = Vec::with_capacity(MODELS.len());
         for model in MODELS {
             loaded.push(self.is_loaded(model).await?);
         }
         let count = |counter: &AtomicU32| counter.load(Ordering::Relaxed);
-        Ok((loaded, count(&self.counts.working) + count(&self.counts.waiting)))
+        let in_flight = count(&self.counts.working) + count(&self.counts.waiting);
+        Ok(Glance { models: (touched, loaded), in_flight })
     }
 
     fn share(&self) -> Self {
@@ -210,12 +213,20 @@ fn known(model: &str) -> Result<&'static str, RuntimeError> {
 
 type Events = BoxStream<'static, Result<RuntimeEvent, RuntimeError>>;
 
+/// What events are made of.
+struct Glance {
+    /// When the set of loaded models was last changed, and which are loaded. The time tells of a model that went and came
+    /// back, or the other way round, between two glances.
+    models: (Option<SystemTime>, Vec<bool>),
+    in_flight: u32,
+}
+
 /// Looks every [`LOOK_EVERY`] and tells what changed. The first look tells too, so that nothing that happened between
 /// an observation and the start of the stream is missed.
 fn watch(runtime: Builtin) -> Events {
     let mut interval = tokio::time::interval(LOOK_EVERY);
     interval.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-    let last: Option<(Vec<bool>, u32)> = None;
+    let last: Option<Glance> = None;
     let looks = stream::unfold((runtime, interval, last), |(runtime, mut interval, last)| async move {
         interval.tick().await;
         let now = match runtime.glance().await {
@@ -223,11 +234,11 @@ fn watch(runtime: Builtin) -> Events {
             Err(e) => return Some((vec![Err(e)], (runtime, interval, None))),
         };
         let mut events = Vec::new();
-        if last.as_ref().is_none_or(|last| last.0 != now.0) {
+        if last.as_ref().is_none_or(|last| last.models != now.models) {
             events.push(Ok(RuntimeEvent::Changed));
         }
-        if last.as_ref().is_none_or(|last| last.1 != now.1) {
-            events.push(Ok(RuntimeEvent::InFlight(now.1)));
+        if last.as_ref().is_none_or(|last| last.in_flight != now.in_flight) {
+            events.push(Ok(RuntimeEvent::InFlight(now.in_flight)));
         }
         Some((events, (runtime, interval, Some(now))))
     });

@@ -6,6 +6,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::SystemTime;
 
 /// Counts the drafts of this process. It starts anew with the process, so what a crash leaves behind is written over.
 static TURN: AtomicU64 = AtomicU64::new(0);
@@ -41,6 +42,11 @@ impl Loaded {
             Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(false),
             Err(e) => Err(e),
         }
+    }
+
+    /// When the set last changed, as the file system tells; none when nothing was ever loaded.
+    pub async fn touched(&self) -> Option<SystemTime> {
+        tokio::fs::metadata(&self.folder).await.ok()?.modified().ok()
     }
 
     /// Loads `model`: the file appears whole, or not at all.
