@@ -263,6 +263,11 @@ async fn put_in_force(shared: &Arc<Shared>, assembly: Assembly) -> Report {
         memory.source.checked_at = Some(now);
         memory.source.problem = None;
         memory.source.pending = None;
+        // Told before anything is observed for this world: a run that an observation starts must know its generation, or
+        // being told of it would end that run.
+        for key in touched.iter().filter(|key| matches!(key.kind, Kind::Loadout | Kind::Task)) {
+            shared.controller.changed(key, memory.generation(key));
+        }
     }
     let released = begin_deletions(shared, &changes.removed).await;
     observe::align(shared);
@@ -326,9 +331,6 @@ fn wake(shared: &Shared, touched: &[ObjectKey], removed: &[Arc<Object>], first: 
             .any(|key| matches!(key.kind, Kind::Host | Kind::Runtime | Kind::Model | Kind::Policy));
     let mut memory = shared.memory();
     let world = Arc::clone(&memory.world);
-    for key in touched.iter().filter(|key| matches!(key.kind, Kind::Loadout | Kind::Task)) {
-        shared.controller.changed(key, memory.generation(key));
-    }
     for key in removed {
         // No object has this generation: it ends what is under way for the last one, and a return is a change again.
         shared.controller.changed(&key, GONE);

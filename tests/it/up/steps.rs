@@ -31,6 +31,9 @@ fn step_1_a_fresh_clone_is_reconciled_and_the_page_says_so() {
         assert!(body.contains("</html>"), "{page} is a whole page");
     }
     assert_eq!(place.arcology(&["status"]).status.code(), Some(0));
+    let given_up: Vec<Value> =
+        daemon.audit().into_iter().filter(|row| row["result"] != "ok" && row["result"] != "done").collect();
+    assert!(given_up.is_empty(), "nothing is begun twice: {given_up:#?}");
     let log = daemon.stop();
     assert!(log.lines().count() <= 12, "a few calm lines:\n{log}");
     assert_eq!(place.arcology(&["status"]).status.code(), Some(3), "no daemon");
