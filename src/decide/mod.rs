@@ -3,4 +3,5 @@
 //! Functions of their arguments: no I/O, no clock, no randomness but a seed. That is why they can be simulated.
 
 pub mod reconcile;
+pub mod scheduler;
 pub mod view;
