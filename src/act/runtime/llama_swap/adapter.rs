@@ -16,6 +16,7 @@ use crate::act::runtime::adapter::{
 };
 use crate::act::runtime::connect::Places;
 use crate::act::runtime::fault;
+use crate::act::runtime::openai::{Api, Routes, chat, embed};
 use crate::act::runtime::prompts::Prompts;
 use crate::core::Name;
 use crate::decide::view::{ModelState, RuntimeView};
@@ -24,7 +25,7 @@ use crate::declare::manifest::kind::runtime::{AdapterKind, RuntimeSpec, Timeouts
 use super::paths::Look;
 use super::seen::{Heard, Seen, seen};
 use super::wire::Version;
-use super::{chat, embed, events, load};
+use super::{events, load};
 
 /// What this adapter can have done by a llama-swap.
 pub const CAPABILITIES: &[&str] = &["text.embed", "text.generate", "text.summarize"];
@@ -147,9 +148,11 @@ impl LlamaSwap {
             Some(model) => model.clone(),
             None => self.any_loaded().await?,
         };
+        let api =
+            Api { client: &self.client, prompts: &self.prompts, limit: self.timeouts.run.get(), routes: Routes::USUAL };
         match invocation.capability.as_str() {
-            "text.generate" | "text.summarize" => chat::run(self, model, invocation, progress).await,
-            "text.embed" => embed::run(self, model, invocation).await,
+            "text.generate" | "text.summarize" => chat::run(&api, model, invocation, progress).await,
+            "text.embed" => embed::run(&api, model, invocation).await,
             other => {
                 let all = CAPABILITIES.join(", ");
                 Err(RuntimeError::new(

@@ -4,12 +4,9 @@
 //! through the OpenAI routes. What bites is written in `docs/adapters/llama-swap.md`.
 
 mod adapter;
-mod chat;
-mod embed;
 mod events;
 mod load;
 mod paths;
-mod reply;
 mod seen;
 mod wire;
 

@@ -31,11 +31,6 @@ impl Look {
     }
 }
 
-/// Where a chat is asked for.
-pub const CHAT: &str = "/v1/chat/completions";
-/// Where vectors are asked for.
-pub const EMBEDDINGS: &str = "/v1/embeddings";
-
 /// The path that loads `model`: a request to its own server, which is started for it.
 #[must_use]
 pub fn load(model: &str, check_path: &str) -> String {

@@ -10,8 +10,7 @@ use crate::act::runtime::input::texts_of;
 use crate::act::runtime::params;
 use crate::act::runtime::stop::Stop;
 
-use super::adapter::LlamaSwap;
-use super::paths;
+use super::api::Api;
 
 #[derive(Deserialize)]
 struct Answer {
@@ -42,7 +41,10 @@ struct Vector {
 }
 
 /// Does `invocation` with `model`.
-pub(super) async fn run(runtime: &LlamaSwap, model: String, invocation: Invocation) -> Result<Outcome, RuntimeError> {
+///
+/// # Errors
+/// Bad input, or what the server says.
+pub async fn run(api: &Api<'_>, model: String, invocation: Invocation) -> Result<Outcome, RuntimeError> {
     params::only(&invocation.params, &invocation.capability, &[])?;
     let asked = format!("cannot do `{}` with `{model}`", invocation.capability);
     let names: Vec<String> = invocation
@@ -51,15 +53,15 @@ pub(super) async fn run(runtime: &LlamaSwap, model: String, invocation: Invocati
         .map(|_| "text".to_owned())
         .chain(invocation.files.iter().map(|file| file.name.clone()))
         .collect();
-    let (stop, waiting) = Stop::after(runtime.timeouts.run.get());
+    let (stop, waiting) = Stop::after(api.limit);
     let read = tokio::task::spawn_blocking(move || texts_of(&invocation, &stop)).await;
     drop(waiting);
     let texts = read
         .unwrap_or_else(|e| Err(RuntimeError::new(Fault::RuntimeError, format!("reading the input broke off: {e}"))))?;
 
     let body = json!({"model": model, "input": texts, "encoding_format": "float"});
-    let request = Request::post(paths::EMBEDDINGS).json(&body).within(runtime.timeouts.run.get());
-    let answer = runtime.client.send(request).await?;
+    let request = Request::post(api.routes.embeddings).json(&body).within(api.limit);
+    let answer = api.client.send(request).await?;
     if answer.status != 200 {
         return Err(fault::of_answer(&answer, &asked));
     }

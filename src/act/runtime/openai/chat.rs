@@ -1,6 +1,6 @@
 //! `text.generate` and `text.summarize`: one streamed chat.
 //!
-//! Dropping the future closes the connection, which is how llama-swap and the servers behind it are told to stop.
+//! Dropping the future closes the connection, which is how these servers are told to stop.
 
 use std::collections::BTreeMap;
 use std::time::Instant;
@@ -16,8 +16,7 @@ use crate::act::runtime::prompts::{self, Turn};
 use crate::act::runtime::sse::Parser;
 use crate::act::runtime::stop::Stop;
 
-use super::adapter::LlamaSwap;
-use super::paths;
+use super::api::Api;
 use super::reply::{Brought, Reply};
 
 /// Settings that are not the task's to choose.
@@ -26,20 +25,23 @@ const RESERVED: &[&str] = &["messages", "model", "n", "prompt", "stream", "strea
 const PIECES_PER_REPORT: u32 = 25;
 
 /// Does `invocation` with `model`.
-pub(super) async fn run(
-    runtime: &LlamaSwap,
+///
+/// # Errors
+/// Bad input, or what the server says.
+pub async fn run(
+    api: &Api<'_>,
     model: String,
     invocation: Invocation,
     progress: Progress,
 ) -> Result<Outcome, RuntimeError> {
     let asked = format!("cannot do `{}` with `{model}`", invocation.capability);
     let capability = invocation.capability.clone();
-    let for_model = settings(runtime, &invocation)?;
-    let (text, given) = read_input(runtime, invocation).await?;
-    let turns = runtime.prompts.render(&capability, &text, &given)?;
+    let for_model = settings(api, &invocation)?;
+    let (text, given) = read_input(api, invocation).await?;
+    let turns = api.prompts.render(&capability, &text, &given)?;
     let started = Instant::now();
-    let request = Request::post(paths::CHAT).json(&body(&model, &turns, for_model)).events();
-    let streaming = runtime.client.open(request.within(runtime.timeouts.run.get())).await?;
+    let request = Request::post(api.routes.chat).json(&body(&model, &turns, for_model)).events();
+    let streaming = api.client.open(request.within(api.limit)).await?;
     if streaming.status != 200 {
         return Err(fault::of_answer(&streaming.read().await?, &asked));
     }
@@ -59,11 +61,8 @@ pub(super) async fn run(
 }
 
 /// The text to work on; files are read on a thread for blocking work, because a PDF may take its time.
-pub(super) async fn read_input(
-    runtime: &LlamaSwap,
-    invocation: Invocation,
-) -> Result<(String, BTreeMap<String, Value>), RuntimeError> {
-    let (stop, waiting) = Stop::after(runtime.timeouts.run.get());
+async fn read_input(api: &Api<'_>, invocation: Invocation) -> Result<(String, BTreeMap<String, Value>), RuntimeError> {
+    let (stop, waiting) = Stop::after(api.limit);
     let read = tokio::task::spawn_blocking(move || text_of(&invocation, &stop).map(|text| (text, invocation.params)));
     let outcome = read.await;
     drop(waiting);
@@ -71,14 +70,14 @@ pub(super) async fn read_input(
 }
 
 /// The settings that go to the model server: all but those that the prompts use.
-fn settings(runtime: &LlamaSwap, invocation: &Invocation) -> Result<Map<String, Value>, RuntimeError> {
+fn settings(api: &Api<'_>, invocation: &Invocation) -> Result<Map<String, Value>, RuntimeError> {
     if let Some(reserved) = invocation.params.keys().find(|key| RESERVED.contains(&key.as_str())) {
         return Err(RuntimeError::new(Fault::BadInput, format!("`{reserved}` is not a task's to set")));
     }
     for number in [MAX_WORDS, MAX_SENTENCES] {
         params::get(&invocation.params, number)?;
     }
-    let of_prompts = runtime.prompts.settings(&invocation.capability);
+    let of_prompts = api.prompts.settings(&invocation.capability);
     let for_model = invocation.params.iter().filter(|(key, _)| !of_prompts.contains(*key));
     Ok(for_model.map(|(key, value)| (key.clone(), value.clone())).collect())
 }

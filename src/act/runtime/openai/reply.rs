@@ -28,7 +28,7 @@ pub(super) struct Reply {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Brought {
     Text,
-    /// Thinking aloud, or llama-swap telling how the loading goes: shown, never kept.
+    /// Thinking aloud, or a proxy telling how the loading goes: shown, never kept.
     Aside(String),
     Nothing,
     End,
