@@ -10,6 +10,7 @@ use crate::core::Kind;
 
 use super::API_VERSION;
 use super::header::{FIELDS, Metadata};
+use super::kind::options;
 use super::kind::{
     blueprint::BlueprintSpec, experiment::ExperimentSpec, golden_set::GoldenSetSpec, host::HostSpec,
     loadout::LoadoutSpec, model::ModelSpec, policy::PolicySpec, run::RunSpec, runtime::RuntimeSpec, task::TaskSpec,
@@ -22,6 +23,8 @@ const DIALECT: &str = "https://json-schema.org/draft/2020-12/schema";
 pub(super) struct Schemas {
     pub metadata: Value,
     specs: Vec<(Kind, Value)>,
+    /// The options of each adapter: its name and their schema.
+    options: Vec<(&'static str, Value)>,
     pub definitions: Map<String, Value>,
 }
 
@@ -29,7 +32,9 @@ static SCHEMAS: LazyLock<Schemas> = LazyLock::new(|| {
     let mut generator = SchemaSettings::draft2020_12().into_generator();
     let specs = Kind::ALL.into_iter().map(|kind| (kind, spec_of(kind, &mut generator).to_value())).collect();
     let metadata = generator.subschema_for::<Metadata>().to_value();
-    Schemas { metadata, specs, definitions: generator.take_definitions(true) }
+    let of_adapter = |it: &options::Options| (it.adapter.as_str(), (it.schema)(&mut generator).to_value());
+    let options = options::all().iter().map(of_adapter).collect();
+    Schemas { metadata, specs, options, definitions: generator.take_definitions(true) }
 });
 
 static WHOLE: LazyLock<Value> = LazyLock::new(|| {
@@ -90,6 +95,7 @@ fn spec_of(kind: Kind, generator: &mut SchemaGenerator) -> Schema {
 fn document(kind: Kind) -> Value {
     let spec = SCHEMAS.spec(kind);
     let description = resolve(&SCHEMAS.definitions, spec).get("description").cloned().unwrap_or_default();
+    let spec = if kind == Kind::Runtime { with_options(spec) } else { spec.clone() };
     json!({
         "title": kind.as_str(),
         "description": description,
@@ -103,6 +109,22 @@ fn document(kind: Kind) -> Value {
         "required": FIELDS,
         "additionalProperties": false,
     })
+}
+
+/// The schema of a Runtime's spec in which `options` follow from `adapter`. Editors understand it; our own check of a
+/// document does not need it, because a rule looks at options.
+fn with_options(spec: &Value) -> Value {
+    let choices = SCHEMAS.options.iter().map(|(adapter, options)| {
+        json!({
+            "if": {"properties": {"adapter": {"const": adapter}}, "required": ["adapter"]},
+            "then": {"properties": {"options": options}},
+        })
+    });
+    let mut whole = spec.clone();
+    if let Value::Object(fields) = &mut whole {
+        fields.insert("allOf".to_owned(), choices.collect());
+    }
+    whole
 }
 
 /// The schema that a `$ref` stands for, or the schema itself.
@@ -156,6 +178,16 @@ mod tests {
             }
         }
         assert_eq!(all()["oneOf"].as_array().unwrap().len(), Kind::ALL.len());
+    }
+
+    #[test]
+    fn the_options_of_a_runtime_follow_from_its_adapter() {
+        let runtime = of(Kind::Runtime);
+        let choices = runtime["properties"]["spec"]["allOf"].as_array().unwrap();
+        let swap =
+            choices.iter().find(|choice| choice["if"]["properties"]["adapter"]["const"] == "llama-swap").unwrap();
+        assert_eq!(swap["then"]["properties"]["options"]["$ref"], "#/$defs/LlamaSwapOptions");
+        assert!(runtime["$defs"]["LlamaSwapOptions"]["properties"]["checkPath"].is_object());
     }
 
     #[test]

@@ -149,8 +149,8 @@ fn adapters_that_are_not_driven_yet_and_specs_that_lack_something_are_clear_erro
     for (more, says) in [
         (json!({}), "needs an endpoint"),
         (json!({"endpoint": "ftp://x"}), "only http and https"),
-        (json!({"endpoint": "http://x", "options": {"checkpath": "/"}}), "no option `checkpath`"),
-        (json!({"endpoint": "http://x", "options": {"checkPath": 3}}), "`options.checkPath`"),
+        (json!({"endpoint": "http://x", "options": {"checkpath": "/"}}), "unknown field `checkpath`"),
+        (json!({"endpoint": "http://x", "options": {"checkPath": 3}}), "a path such as /health"),
     ] {
         let error = adapter(folder.path(), &spec("llama-swap", more)).err().unwrap();
         assert!(error.fault == Fault::BadInput && error.message.contains(says), "{error}");

@@ -7,7 +7,6 @@ use futures::FutureExt as _;
 use futures::future::BoxFuture;
 use futures::stream::BoxStream;
 use serde::de::DeserializeOwned;
-use serde_json::Value;
 use tokio::sync::Semaphore;
 
 use crate::act::http::{Answer, Client, Options, Request};
@@ -20,6 +19,8 @@ use crate::act::runtime::openai::{Api, Routes, chat, embed};
 use crate::act::runtime::prompts::Prompts;
 use crate::core::Name;
 use crate::decide::view::{ModelState, RuntimeView};
+use crate::declare::manifest::kind::options;
+use crate::declare::manifest::kind::options::llama_swap::{CheckPath, LlamaSwapOptions};
 use crate::declare::manifest::kind::runtime::{AdapterKind, RuntimeSpec, TimeoutsSpec};
 
 use super::paths::Look;
@@ -47,30 +48,6 @@ pub struct LlamaSwap {
     slots: Semaphore,
 }
 
-/// `options.checkPath`: one path, or one for each model.
-#[derive(Debug)]
-pub(super) struct CheckPath(Value);
-
-impl CheckPath {
-    const DEFAULT: &'static str = "health";
-
-    fn new(option: Option<&Value>) -> Result<Self, RuntimeError> {
-        let value = option.cloned().unwrap_or(Value::Null);
-        let is_right = match &value {
-            Value::Null | Value::String(_) => true,
-            Value::Object(by_model) => by_model.values().all(Value::is_string),
-            Value::Bool(_) | Value::Number(_) | Value::Array(_) => false,
-        };
-        let wrong = "`options.checkPath` is a path such as `/health`, or maps models to paths";
-        if is_right { Ok(Self(value)) } else { Err(RuntimeError::new(Fault::BadInput, wrong)) }
-    }
-
-    /// The path for `model`.
-    pub(super) fn of(&self, model: &str) -> &str {
-        self.0.as_str().or_else(|| self.0.get(model)?.as_str()).unwrap_or(Self::DEFAULT)
-    }
-}
-
 impl LlamaSwap {
     /// The llama-swap that `spec` declares as the runtime `name`.
     ///
@@ -83,10 +60,9 @@ impl LlamaSwap {
                 format!("runtime `{name}` needs an endpoint, such as http://127.0.0.1:8080"),
             )
         })?;
-        if let Some(stranger) = spec.options.keys().find(|key| !matches!(key.as_str(), "checkPath" | "prompts")) {
-            let message = format!("llama-swap has no option `{stranger}`; it has `checkPath` and `prompts`");
-            return Err(RuntimeError::new(Fault::BadInput, message));
-        }
+        let own: LlamaSwapOptions = options::read(&spec.options).map_err(|why| {
+            RuntimeError::new(Fault::BadInput, format!("the options of runtime `{name}` cannot be used: {why}"))
+        })?;
         let options = Options {
             connect: spec.timeouts.connect.get(),
             total: spec.timeouts.connect.get(),
@@ -97,7 +73,7 @@ impl LlamaSwap {
             client: Client::new(endpoint, options)?,
             timeouts: spec.timeouts.clone(),
             prompts: Prompts::new(&spec.options)?,
-            check_path: CheckPath::new(spec.options.get("checkPath"))?,
+            check_path: own.check_path,
             heard: Arc::default(),
             slots: Semaphore::new(AT_ONCE),
         })

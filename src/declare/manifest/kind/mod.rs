@@ -10,6 +10,7 @@ pub mod golden_set;
 pub mod host;
 pub mod loadout;
 pub mod model;
+pub mod options;
 pub mod policy;
 pub mod run;
 pub mod runtime;
