@@ -5,11 +5,12 @@ use std::sync::Arc;
 
 use arcology::act::runtime::{Adapter, Fault, Invocation, Progress, RuntimeEvent};
 use arcology::decide::view::ModelState;
+use futures::future::BoxFuture;
 use futures::{FutureExt as _, StreamExt as _};
 use serde_json::json;
 use tempfile::TempDir;
 
-use super::conformance::{Subject, conform};
+use super::conformance::{Subject, Work, conform};
 use super::{adapter, file, in_time, invocation, spec, text_of_run};
 
 fn builtin() -> (TempDir, Arc<dyn Adapter>) {
@@ -27,11 +28,11 @@ async fn the_built_in_runtime_conforms_with_both_models() {
     for model in ["lead", "textrank"] {
         let (folder, adapter) = builtin();
         let path = loaded_file(&folder, model);
-        let unload_behind_its_back = Box::new(move || {
+        let unload_behind_its_back: Option<Box<dyn Fn() -> BoxFuture<'static, ()>>> = Some(Box::new(move || {
             let path = path.clone();
             async move { std::fs::remove_file(path).unwrap() }.boxed()
-        });
-        conform(&Subject { adapter, model, unload_behind_its_back }).await;
+        }));
+        conform(&Subject { adapter, model, work: Work::summary(), unload_behind_its_back, asked: None }).await;
     }
 }
 

@@ -2,35 +2,96 @@
 
 use std::sync::Arc;
 
-use arcology::act::runtime::{Adapter, Fault, Progress, RuntimeEvent};
+use arcology::act::runtime::{Adapter, Fault, Invocation, Progress, RuntimeEvent};
 use arcology::decide::view::ModelState;
 use futures::StreamExt as _;
 use futures::future::BoxFuture;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::{in_time, invocation, text_of_run};
 
 /// A runtime under test.
 pub struct Subject {
     pub adapter: Arc<dyn Adapter>,
-    /// A model that can summarise; nothing is loaded at the start.
+    /// A model that can do the work. Where the runtime loads models, nothing is loaded at the start.
     pub model: &'static str,
-    /// Unloads that model without asking the adapter.
-    pub unload_behind_its_back: Box<dyn Fn() -> BoxFuture<'static, ()>>,
+    pub work: Work,
+    /// Unloads that model without asking the adapter; none where the runtime cannot.
+    pub unload_behind_its_back: Option<Box<dyn Fn() -> BoxFuture<'static, ()>>>,
+    /// What the runtime was asked so far; none where it is not reached over HTTP.
+    pub asked: Option<Asked>,
+}
+
+/// What a runtime was asked, and what it may be asked while it is only looked at.
+pub struct Asked {
+    /// Method and path of every request so far.
+    pub log: Box<dyn Fn() -> Vec<(String, String)>>,
+    /// `GET /health` and the like.
+    pub harmless: &'static [&'static str],
+}
+
+/// Work that the runtime can do.
+pub struct Work {
+    pub capability: &'static str,
+    pub text: &'static str,
+    pub params: Value,
+    /// Name and short type of its only output.
+    pub output: (&'static str, &'static str),
+    pub is_right: fn(&[u8]) -> bool,
+    /// Settings that make no sense for it.
+    pub senseless: Vec<Value>,
+    /// A capability that this runtime never has.
+    pub never: &'static str,
+}
+
+impl Work {
+    /// `text.summarize`, as every runtime with a language model or an extractive one does it.
+    pub fn summary() -> Self {
+        Self {
+            capability: "text.summarize",
+            text: TEXT,
+            params: json!({"max_words": 40}),
+            output: ("summary.md", "md"),
+            is_right: |bytes| {
+                std::str::from_utf8(bytes).is_ok_and(|text| text.trim().len() > 5 && text.ends_with('\n'))
+            },
+            senseless: vec![json!({"max_words": 0}), json!({"max_words": "many"}), json!({"max_sentences": -1})],
+            never: "video.gen",
+        }
+    }
 }
 
 const TEXT: &str = "Storms hit the island. The storms damaged farms on the island. Nobody was hurt.";
 
-/// Runs the whole suite; each step leaves the model unloaded.
+/// Runs the whole suite; each step leaves the model unloaded, where it can be.
 pub async fn conform(subject: &Subject) {
     observing_changes_nothing(subject).await;
-    loading_is_seen_and_so_is_unloading(subject).await;
-    what_happens_behind_its_back_is_seen(subject).await;
+    if subject.adapter.abilities().loads {
+        loading_is_seen_and_so_is_unloading(subject).await;
+        what_happens_behind_its_back_is_seen(subject).await;
+    } else {
+        a_runtime_that_cannot_load_says_so(subject).await;
+    }
     a_task_loads_what_it_needs(subject).await;
     unknown_models_and_capabilities_are_refused(subject).await;
     settings_that_make_no_sense_are_refused(subject).await;
-    events_tell_that_models_changed(subject).await;
+    if subject.adapter.abilities().events {
+        events_tell_that_models_changed(subject).await;
+    }
     a_task_that_is_dropped_leaves_the_runtime_usable(subject).await;
+}
+
+fn task(subject: &Subject, model: &str) -> Invocation {
+    let work = &subject.work;
+    invocation(work.capability, Some(model), work.text, work.params.clone())
+}
+
+/// Leaves nothing loaded for the next step.
+async fn tidy(subject: &Subject) {
+    if subject.adapter.abilities().loads {
+        in_time(subject.adapter.unload(subject.model)).await.unwrap();
+        assert_eq!(state(subject).await, ModelState::Unloaded);
+    }
 }
 
 async fn state(subject: &Subject) -> ModelState {
@@ -40,8 +101,31 @@ async fn state(subject: &Subject) -> ModelState {
 }
 
 async fn observing_changes_nothing(subject: &Subject) {
-    assert_eq!(state(subject).await, ModelState::Unloaded);
-    assert_eq!(state(subject).await, ModelState::Unloaded);
+    let before = subject.asked.as_ref().map_or(0, |asked| (asked.log)().len());
+    let first = state(subject).await;
+    assert_eq!(state(subject).await, first);
+    if subject.adapter.abilities().loads {
+        assert_eq!(first, ModelState::Unloaded);
+    }
+    let Some(asked) = &subject.asked else { return };
+    if subject.adapter.abilities().events {
+        let mut events = in_time(subject.adapter.events()).await.unwrap();
+        assert!(in_time(events.next()).await.unwrap().is_ok());
+    }
+    let looks = (asked.log)().split_off(before);
+    assert!(!looks.is_empty(), "it was looked at");
+    for (method, path) in looks {
+        let look = format!("{method} {}", path.split('?').next().unwrap_or_default());
+        assert!(asked.harmless.contains(&look.as_str()), "looking asked for {look}");
+    }
+    assert_eq!(state(subject).await, first);
+}
+
+async fn a_runtime_that_cannot_load_says_so(subject: &Subject) {
+    for refused in [subject.adapter.load(subject.model), subject.adapter.unload(subject.model)] {
+        let error = in_time(refused).await.unwrap_err();
+        assert_eq!(error.fault, Fault::BadInput, "{error}");
+    }
 }
 
 async fn loading_is_seen_and_so_is_unloading(subject: &Subject) {
@@ -57,7 +141,8 @@ async fn loading_is_seen_and_so_is_unloading(subject: &Subject) {
 
 async fn what_happens_behind_its_back_is_seen(subject: &Subject) {
     in_time(subject.adapter.load(subject.model)).await.unwrap();
-    in_time((subject.unload_behind_its_back)()).await;
+    let Some(unload_behind_its_back) = &subject.unload_behind_its_back else { return tidy(subject).await };
+    in_time(unload_behind_its_back()).await;
     assert_eq!(state(subject).await, ModelState::Unloaded);
     in_time(subject.adapter.load(subject.model)).await.unwrap();
     assert_eq!(state(subject).await, ModelState::Loaded);
@@ -65,41 +150,46 @@ async fn what_happens_behind_its_back_is_seen(subject: &Subject) {
 }
 
 async fn a_task_loads_what_it_needs(subject: &Subject) {
-    let task = invocation("text.summarize", Some(subject.model), TEXT, json!({"max_words": 40}));
-    let outcome = in_time(subject.adapter.run(task, Progress::ignored())).await.unwrap();
+    let outcome = in_time(subject.adapter.run(task(subject, subject.model), Progress::ignored())).await.unwrap();
     assert_eq!(outcome.outputs.len(), 1);
-    assert_eq!((outcome.outputs[0].name.as_str(), outcome.outputs[0].kind.as_str()), ("summary.md", "md"));
-    let text = String::from_utf8(outcome.outputs[0].bytes.clone()).unwrap();
-    assert!(text.trim().len() > 5 && text.ends_with('\n'), "{text:?}");
+    let output = &outcome.outputs[0];
+    assert_eq!((output.name.as_str(), output.kind.as_str()), subject.work.output);
+    assert!((subject.work.is_right)(&output.bytes), "{:?}", String::from_utf8_lossy(&output.bytes));
     assert_eq!(outcome.model.as_deref(), Some(subject.model));
     assert!(outcome.figures.values().all(|value| value.is_finite()), "{:?}", outcome.figures);
-    assert_eq!(state(subject).await, ModelState::Loaded);
-    in_time(subject.adapter.unload(subject.model)).await.unwrap();
+    if subject.adapter.abilities().loads {
+        assert_eq!(state(subject).await, ModelState::Loaded);
+    }
+    tidy(subject).await;
 }
 
 async fn unknown_models_and_capabilities_are_refused(subject: &Subject) {
     let unknown = "no/such:model";
-    for error in [
-        in_time(subject.adapter.load(unknown)).await.unwrap_err(),
-        in_time(subject.adapter.unload(unknown)).await.unwrap_err(),
-        text_of_run(&subject.adapter, invocation("text.summarize", Some(unknown), TEXT, json!({}))).await.unwrap_err(),
-    ] {
+    let mut refused = vec![subject.adapter.run(task(subject, unknown), Progress::ignored()).await.map(|_| ())];
+    if subject.adapter.abilities().loads {
+        refused.push(in_time(subject.adapter.load(unknown)).await);
+        refused.push(in_time(subject.adapter.unload(unknown)).await);
+    }
+    for refused in refused {
+        let error = refused.unwrap_err();
         assert_eq!(error.fault, Fault::NotFound, "{error}");
         assert!(error.to_string().contains(unknown), "{error}");
     }
-    let task = invocation("video.gen", Some(subject.model), TEXT, json!({}));
+    let never = subject.work.never;
+    let task = invocation(never, Some(subject.model), TEXT, json!({}));
     let error = text_of_run(&subject.adapter, task).await.unwrap_err();
-    assert!(error.fault == Fault::BadInput && error.message.contains("video.gen"), "{error}");
-    assert_eq!(state(subject).await, ModelState::Unloaded);
+    assert!(error.fault == Fault::BadInput && error.message.contains(never), "{error}");
+    tidy(subject).await;
 }
 
 async fn settings_that_make_no_sense_are_refused(subject: &Subject) {
-    for params in [json!({"max_words": 0}), json!({"max_words": "many"}), json!({"max_sentences": -1})] {
-        let task = invocation("text.summarize", Some(subject.model), TEXT, params.clone());
-        let error = text_of_run(&subject.adapter, task).await.unwrap_err();
+    for params in &subject.work.senseless {
+        let task =
+            Invocation { params: serde_json::from_value(params.clone()).unwrap(), ..task(subject, subject.model) };
+        let error = in_time(subject.adapter.run(task, Progress::ignored())).await.unwrap_err();
         assert_eq!(error.fault, Fault::BadInput, "{params}: {error}");
     }
-    in_time(subject.adapter.unload(subject.model)).await.unwrap();
+    tidy(subject).await;
 }
 
 async fn events_tell_that_models_changed(subject: &Subject) {
@@ -122,12 +212,11 @@ async fn events_tell_that_models_changed(subject: &Subject) {
 }
 
 async fn a_task_that_is_dropped_leaves_the_runtime_usable(subject: &Subject) {
-    let task = || invocation("text.summarize", Some(subject.model), TEXT, json!({}));
-    let started = subject.adapter.run(task(), Progress::ignored());
+    let started = subject.adapter.run(task(subject, subject.model), Progress::ignored());
     // Polled once, so that it has really begun, and then dropped.
     let begun = tokio::time::timeout(std::time::Duration::ZERO, started).await;
     drop(begun);
-    assert!(!text_of_run(&subject.adapter, task()).await.unwrap().is_empty());
-    in_time(subject.adapter.unload(subject.model)).await.unwrap();
-    assert_eq!(state(subject).await, ModelState::Unloaded);
+    let outcome = in_time(subject.adapter.run(task(subject, subject.model), Progress::ignored())).await.unwrap();
+    assert!(!outcome.outputs[0].bytes.is_empty());
+    tidy(subject).await;
 }

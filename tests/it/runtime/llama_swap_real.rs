@@ -20,7 +20,7 @@ use futures::{FutureExt as _, StreamExt as _};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use super::conformance::{Subject, conform};
+use super::conformance::{Subject, Work, conform};
 use super::{adapter, in_time, invocation, spec, text_of_run};
 
 /// How long the program may take to listen.
@@ -160,11 +160,18 @@ async fn the_real_llama_swap_conforms() {
     let view = adapter.observe().await.unwrap();
     eprintln!("driving the real llama-swap, version {:?}", view.version);
     let client = directly(&swap);
-    let unload_behind_its_back = Box::new(move || {
-        let client = client.clone();
-        async move { assert_eq!(client.send(Request::post("/api/models/unload")).await.unwrap().status, 200) }.boxed()
-    });
-    conform(&Subject { adapter, model: "org/qwen:7b", unload_behind_its_back }).await;
+    conform(&Subject {
+        adapter,
+        model: "org/qwen:7b",
+        work: Work::summary(),
+        unload_behind_its_back: Some(Box::new(move || {
+            let client = client.clone();
+            async move { assert_eq!(client.send(Request::post("/api/models/unload")).await.unwrap().status, 200) }
+                .boxed()
+        })),
+        asked: None,
+    })
+    .await;
 }
 
 #[tokio::test]
