@@ -1,12 +1,13 @@
 //! The one HTTP client: bounded in time and size, and told nothing it need not know.
 //!
 //! It owns connecting (TCP, TLS, Unix socket), time limits, the cap on bodies, the bearer token and the refusal of
-//! redirects; it is the only file that names `reqwest`. What an answer means is left to the callers.
+//! redirects; this room alone names `reqwest`. What an answer means is left to the callers.
 //!
 //! Guarantees: no body costs more memory than its cap plus one read; a redirect is an error that names where it points;
 //! no proxy, no cookies, no decompression; only `http` and `https`; a token is read when it is used and appears in no
 //! error; the path that is asked for is the path that was written, never one that was normalised into another.
 
+mod request;
 mod secret;
 
 use std::error::Error as _;
@@ -15,6 +16,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+pub use self::request::{Part, Request};
 use self::secret::Secret;
 use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue, LOCATION, RETRY_AFTER};
 use serde::de::DeserializeOwned;
@@ -46,16 +48,6 @@ pub struct Client {
     /// Host and port, as errors name it.
     host: Arc<str>,
     options: Arc<Options>,
-}
-
-/// What is asked of a server.
-#[derive(Debug)]
-pub struct Request {
-    method: reqwest::Method,
-    path: String,
-    body: Option<Vec<u8>>,
-    total: Option<Duration>,
-    accept: &'static str,
 }
 
 /// Why there is no answer that can be used.
@@ -107,45 +99,6 @@ pub struct Streaming {
 impl fmt::Debug for Answer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Answer({} to {}, {} bytes)", self.status, self.path, self.body.len())
-    }
-}
-
-impl Request {
-    #[must_use]
-    pub fn get(path: impl Into<String>) -> Self {
-        Self {
-            method: reqwest::Method::GET,
-            path: path.into(),
-            body: None,
-            total: None,
-            accept: "application/json, */*;q=0.5",
-        }
-    }
-
-    /// A POST without a body.
-    #[must_use]
-    pub fn post(path: impl Into<String>) -> Self {
-        Self { method: reqwest::Method::POST, ..Self::get(path) }
-    }
-
-    #[must_use]
-    pub fn json(mut self, body: &serde_json::Value) -> Self {
-        self.body = Some(body.to_string().into_bytes());
-        self
-    }
-
-    /// Sets a time limit of its own, in place of the client's.
-    #[must_use]
-    pub fn within(mut self, total: Duration) -> Self {
-        self.total = Some(total);
-        self
-    }
-
-    /// Asks for server-sent events.
-    #[must_use]
-    pub fn events(mut self) -> Self {
-        self.accept = "text/event-stream";
-        self
     }
 }
 
@@ -229,8 +182,8 @@ impl Client {
         if let Some(secret) = &secret {
             builder = builder.header(AUTHORIZATION, self.bearer(secret)?);
         }
-        if let Some(body) = body {
-            builder = builder.header(CONTENT_TYPE, "application/json").body(body);
+        if let Some((kind, body)) = body {
+            builder = builder.header(CONTENT_TYPE, kind).body(body);
         }
         let response = builder.send().await.map_err(|e| self.failed(&e))?;
         let status = response.status().as_u16();

@@ -4,11 +4,13 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use crate::core::Name;
+use crate::declare::manifest::kind::options;
 use crate::declare::manifest::kind::runtime::{AdapterKind, RuntimeSpec};
 
 use super::adapter::{Adapter, Fault, RuntimeError};
 use super::builtin::Builtin;
 use super::llama_swap::LlamaSwap;
+use super::openai::OpenAi;
 
 /// Where adapters find what the daemon keeps.
 #[derive(Clone, Debug)]
@@ -28,8 +30,8 @@ pub fn connect(name: &Name, spec: &RuntimeSpec, places: &Places) -> Result<Arc<d
     match spec.adapter {
         AdapterKind::Builtin => Ok(Arc::new(Builtin::new(name, &places.state_dir, spec.timeouts.run.get()))),
         AdapterKind::LlamaSwap => Ok(Arc::new(LlamaSwap::new(name, spec, places)?)),
+        AdapterKind::Openai => Ok(Arc::new(OpenAi::new(name, spec, places)?)),
         AdapterKind::Exec
-        | AdapterKind::Openai
         | AdapterKind::LlamaServer
         | AdapterKind::Ollama
         | AdapterKind::TextgenWebui
@@ -39,9 +41,15 @@ pub fn connect(name: &Name, spec: &RuntimeSpec, places: &Places) -> Result<Arc<d
         | AdapterKind::Ray => Err(RuntimeError::new(
             Fault::BadInput,
             format!(
-                "runtime `{name}` uses adapter `{}`, which this version does not drive yet; it drives `builtin` and `llama-swap`",
-                spec.adapter.as_str()
+                "runtime `{name}` uses adapter `{}`, which this version does not drive yet; it drives {}",
+                spec.adapter.as_str(),
+                driven().join(", ")
             ),
         )),
     }
+}
+
+/// The names of all adapters that are driven.
+fn driven() -> Vec<&'static str> {
+    options::all().iter().map(|options| options.adapter.as_str()).collect()
 }

@@ -1,5 +1,7 @@
 //! What a task is to work on, as text: the same rules for every runtime.
 
+use std::time::Duration;
+
 use super::adapter::{Fault, Invocation, RuntimeError};
 use super::document::{self, TEXT_BYTES_MAX};
 use super::stop::Stop;
@@ -30,6 +32,17 @@ pub fn texts_of(invocation: &Invocation, stop: &Stop) -> Result<Vec<String>, Run
 /// As [`texts_of`].
 pub fn text_of(invocation: &Invocation, stop: &Stop) -> Result<String, RuntimeError> {
     Ok(texts_of(invocation, stop)?.join("\n\n"))
+}
+
+/// [`text_of`], on a thread for blocking work, because a PDF may take its time.
+///
+/// # Errors
+/// As [`texts_of`].
+pub async fn read(invocation: Invocation, limit: Duration) -> Result<String, RuntimeError> {
+    let (stop, waiting) = Stop::after(limit);
+    let read = tokio::task::spawn_blocking(move || text_of(&invocation, &stop)).await;
+    drop(waiting);
+    read.unwrap_or_else(|e| Err(RuntimeError::new(Fault::RuntimeError, format!("reading the input broke off: {e}"))))
 }
 
 /// The failure of a task that was given nothing to work on.

@@ -6,6 +6,7 @@ pub mod connect;
 pub mod document;
 pub mod fault;
 pub mod input;
+pub mod limit;
 pub mod llama_swap;
 pub mod openai;
 pub mod params;

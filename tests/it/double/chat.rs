@@ -76,11 +76,11 @@ async fn say(tx: &mpsc::Sender<String>, value: &Value) {
     let _ = tx.send(format!("data: {value}\n\n")).await;
 }
 
-fn piece(kind: &str, text: &str) -> Value {
+pub(super) fn piece(kind: &str, text: &str) -> Value {
     json!({"choices": [{"index": 0, "delta": {kind: text}, "finish_reason": null}], "usage": null})
 }
 
-fn numbers(tokens: usize) -> Value {
+pub(super) fn numbers(tokens: usize) -> Value {
     json!({"choices": [], "usage": {"prompt_tokens": 31, "completion_tokens": tokens, "total_tokens": 31 + tokens},
         "timings": {"prompt_n": 31, "prompt_ms": 40.5, "prompt_per_second": 812.4, "predicted_n": tokens,
             "predicted_ms": 31.2, "predicted_per_second": 96.2, "cache_n": 0}})

@@ -2,5 +2,7 @@
 
 mod chat;
 pub mod llama_swap;
+pub mod openai;
 pub mod raw;
+pub mod server;
 pub mod state;

@@ -6,6 +6,7 @@ mod http;
 mod llama_swap;
 mod llama_swap_bad_day;
 mod llama_swap_real;
+mod openai;
 
 use std::collections::BTreeMap;
 use std::path::Path;

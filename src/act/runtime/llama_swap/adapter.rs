@@ -1,7 +1,6 @@
 //! The adapter: its settings, one look, and who does what.
 
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
 
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
@@ -15,6 +14,7 @@ use crate::act::runtime::adapter::{
 };
 use crate::act::runtime::connect::Places;
 use crate::act::runtime::fault;
+use crate::act::runtime::limit::within;
 use crate::act::runtime::openai::{Api, Routes, chat, embed};
 use crate::act::runtime::prompts::Prompts;
 use crate::core::Name;
@@ -147,22 +147,6 @@ impl LlamaSwap {
             RuntimeError::new(Fault::BadInput, "the task names no model, and llama-swap has none loaded; name one")
         })
     }
-}
-
-/// `work`, which must end within `limit`.
-pub(super) async fn within<T>(
-    limit: Duration,
-    asked: &str,
-    work: impl Future<Output = Result<T, RuntimeError>>,
-) -> Result<T, RuntimeError> {
-    tokio::time::timeout(limit, work).await.unwrap_or_else(|_| {
-        let message = format!("{asked}: not done within {}", crate::core::text::age(millis(limit)));
-        Err(RuntimeError::new(Fault::Timeout, message))
-    })
-}
-
-fn millis(time: Duration) -> u64 {
-    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }
 
 impl Adapter for LlamaSwap {

@@ -2,7 +2,6 @@
 //!
 //! Dropping the future closes the connection, which is how these servers are told to stop.
 
-use std::collections::BTreeMap;
 use std::time::Instant;
 
 use serde_json::{Map, Value, json};
@@ -10,11 +9,10 @@ use serde_json::{Map, Value, json};
 use crate::act::http::{Request, Streaming};
 use crate::act::runtime::adapter::{Fault, Invocation, Outcome, Output, Progress, RuntimeError};
 use crate::act::runtime::fault;
-use crate::act::runtime::input::text_of;
+use crate::act::runtime::input;
 use crate::act::runtime::params::{self, MAX_SENTENCES, MAX_WORDS};
 use crate::act::runtime::prompts::{self, Turn};
 use crate::act::runtime::sse::Parser;
-use crate::act::runtime::stop::Stop;
 
 use super::api::Api;
 use super::reply::{Brought, Reply};
@@ -37,7 +35,8 @@ pub async fn run(
     let asked = format!("cannot do `{}` with `{model}`", invocation.capability);
     let capability = invocation.capability.clone();
     let for_model = settings(api, &invocation)?;
-    let (text, given) = read_input(api, invocation).await?;
+    let given = invocation.params.clone();
+    let text = input::read(invocation, api.limit).await?;
     let turns = api.prompts.render(&capability, &text, &given)?;
     let started = Instant::now();
     let request = Request::post(api.routes.chat).json(&body(&model, &turns, for_model)).events();
@@ -58,15 +57,6 @@ pub async fn run(
         prompt: Some(prompts::shown(&turns)),
         figures,
     })
-}
-
-/// The text to work on; files are read on a thread for blocking work, because a PDF may take its time.
-async fn read_input(api: &Api<'_>, invocation: Invocation) -> Result<(String, BTreeMap<String, Value>), RuntimeError> {
-    let (stop, waiting) = Stop::after(api.limit);
-    let read = tokio::task::spawn_blocking(move || text_of(&invocation, &stop).map(|text| (text, invocation.params)));
-    let outcome = read.await;
-    drop(waiting);
-    outcome.unwrap_or_else(|e| Err(RuntimeError::new(Fault::RuntimeError, format!("reading the input broke off: {e}"))))
 }
 
 /// The settings that go to the model server: all but those that the prompts use.

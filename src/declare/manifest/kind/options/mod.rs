@@ -13,6 +13,7 @@ use super::runtime::AdapterKind;
 
 pub mod llama_swap;
 pub mod none;
+pub mod openai;
 pub mod prompts;
 
 /// What `validate` and `schema` need to know of an adapter's options.
@@ -25,8 +26,11 @@ pub struct Options {
 }
 
 /// The options of every adapter that is driven.
-const ALL: &[Options] =
-    &[of::<none::NoOptions>(AdapterKind::Builtin), of::<llama_swap::LlamaSwapOptions>(AdapterKind::LlamaSwap)];
+const ALL: &[Options] = &[
+    of::<none::NoOptions>(AdapterKind::Builtin),
+    of::<llama_swap::LlamaSwapOptions>(AdapterKind::LlamaSwap),
+    of::<openai::OpenaiOptions>(AdapterKind::Openai),
+];
 
 const fn of<T: DeserializeOwned + JsonSchema>(adapter: AdapterKind) -> Options {
     Options { adapter, check: check::<T>, schema: SchemaGenerator::subschema_for::<T> }
