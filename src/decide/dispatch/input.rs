@@ -77,6 +77,8 @@ pub enum Input {
         id: LeaseId,
         by: String,
     },
+    /// The program ends: nothing new is begun from now on.
+    Closing,
     /// Time passed.
     Tick,
 }
@@ -116,12 +118,12 @@ pub struct CallFailure {
 }
 
 /// Why a record is not on disk.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum NotWritten {
     /// The disk cannot be written now. Trying later may help.
-    Unavailable,
+    Unavailable(String),
     /// What is on disk does not allow it: the task is in another state than the record supposes.
-    Refused,
+    Refused(String),
 }
 
 /// What the planner is told of a claim.

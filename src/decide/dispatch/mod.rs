@@ -13,12 +13,25 @@
 //! | [`op`] | what is to be done |
 //! | [`record`] | what is written, and its audit entry |
 //! | [`stored`] | what is read back |
+//! | `core`, `answer` | the state; what follows from a record being on disk, or not |
+//! | `task`, `retry`, `ended` | a task's way through starts, ends, cancels and reroutes |
+//! | `call`, `lease` | loads, unloads and claims; leases |
+//! | `recover` | taking up what is on disk |
 
+mod answer;
+mod call;
+mod core;
+mod ended;
 pub mod input;
+mod lease;
 pub mod op;
 pub mod record;
+mod recover;
+pub mod retry;
 pub mod stored;
+mod task;
 
+pub use self::core::{Core, Machine};
 pub use input::{CallFailure, ClaimId, Input, NotWritten, RunFailure, RunOutcome};
 pub use op::{Note, Op, SpanKind, WriteId};
 pub use record::{AttemptEnd, Audit, LeaseEnd, Record};

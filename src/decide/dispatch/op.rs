@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::core::Timestamp;
-use crate::decide::scheduler::{GpuId, LeaseId, ModelAt, Place, TaskSeq};
+use crate::decide::scheduler::{GpuId, LeaseId, ModelAt, Place, Reason, TaskSeq};
 
 use super::input::{ClaimAnswer, ClaimId};
 use super::record::Record;
@@ -40,14 +40,7 @@ pub enum Op {
 #[derive(Clone, Debug, PartialEq)]
 pub enum Note {
     /// Why a task waits. Only for tasks with a reason of their own and for those that stand first in their line.
-    Why {
-        task: TaskSeq,
-        id: Arc<str>,
-        blocked: bool,
-        reason: &'static str,
-        message: String,
-        clears_at: Option<Timestamp>,
-    },
+    Why { task: TaskSeq, id: Arc<str>, reason: Reason },
     /// A GPU is held from now on: the timeline of locks.
     SpanBegan {
         gpu: GpuId,
@@ -85,5 +78,26 @@ impl SpanKind {
             Self::Exclusive => "exclusive",
             Self::Lease => "lease",
         }
+    }
+}
+
+/// Whether a task with this reason is shown as `blocked` (it cannot run yet whatever is free) rather than `queued`.
+#[must_use]
+pub fn blocks(reason: &Reason) -> bool {
+    match reason {
+        Reason::Dependency { .. } | Reason::NotBefore { .. } => true,
+        Reason::SharedSlotsFull { .. }
+        | Reason::ExclusiveHeld { .. }
+        | Reason::Draining { .. }
+        | Reason::CopilotPersistent { .. }
+        | Reason::NoRuntime { .. }
+        | Reason::RuntimeDown { .. }
+        | Reason::ModelLoading { .. }
+        | Reason::VramFull { .. }
+        | Reason::DiskFull { .. }
+        | Reason::Leased { .. }
+        | Reason::Paused { .. }
+        | Reason::Priority { .. }
+        | Reason::Backoff { .. } => false,
     }
 }
