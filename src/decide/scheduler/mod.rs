@@ -4,16 +4,36 @@
 //! in production, in simulation and in `arcology simulate`. What an event is persisted as, and how a decision is carried
 //! out, is the engine's.
 
+mod broken;
+mod claim;
 pub mod config;
 pub mod decision;
+mod dispatch;
+mod eta;
 pub mod event;
+mod exclusive;
+mod explain;
+mod finish;
 pub mod id;
+mod lease;
+mod line;
+mod memory;
+mod models;
+mod options;
 pub mod reason;
+mod snapshot;
+mod start;
+pub mod state;
+mod table;
+mod timer;
 pub mod view;
 
+#[cfg(any(test, feature = "broken-rules"))]
+pub use broken::Rule;
 pub use config::{Config, GpuConfig, HostConfig, ModelConfig, Pin, RuntimeConfig};
 pub use decision::{Decision, FailCode, Holder, LockMode, Place};
 pub use event::{ClaimVerb, Dependency, End, Event, LeaseRequest, Over, Request, RuntimeSeen};
 pub use id::{GpuId, LeaseId, ModelAt, Moment, TaskSeq};
 pub use reason::Reason;
+pub use state::State;
 pub use view::SchedulerView;

@@ -24,6 +24,10 @@ pub struct ModelSpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 0.0))]
     pub vram_gb: Option<f64>,
+    /// GPU memory of its full context, in GB, where that is not part of `vramGb`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 0.0))]
+    pub context_vram_gb: Option<f64>,
     /// Where its file comes from.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub source: Option<String>,

@@ -25,6 +25,10 @@ pub struct RuntimeSpec {
     /// What it can do. Absent for `builtin`: all that the built-in runtime does.
     #[serde(default)]
     pub capabilities: Vec<String>,
+    /// Most tasks at once. Absent: 4 on CPU; with a GPU the policy's `gpuSharedSlots` is the limit.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 256))]
+    pub slots: Option<u32>,
     /// How Arcology proves who it is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub auth: Option<AuthSpec>,

@@ -1,0 +1,204 @@
+//! When a task is expected to be done: the 10th, 50th and 90th percentile of recent runs, and of what goes first.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
+
+use crate::core::Name;
+
+use super::id::{ModelAt, Moment, TaskSeq};
+use super::state::{Stage, State};
+use super::view::Eta;
+
+/// How many of the newest runs count.
+const WINDOW: usize = 64;
+/// Fewer say nothing.
+const SAMPLES_MIN: usize = 3;
+/// The most tasks of a line that are counted one by one; more only matter to a task in the middle of a very long line.
+const COUNTED_MAX: usize = 2_000;
+
+/// How long recent runs and loads took.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Durations {
+    runs: HashMap<(Arc<str>, Option<Name>), Window>,
+    loads: HashMap<ModelAt, Window>,
+}
+
+#[derive(Clone, Debug, Default)]
+struct Window {
+    newest: VecDeque<u64>,
+    /// Of the window as it is now; none until there are enough.
+    band: Option<Band>,
+}
+
+/// Three percentiles, in milliseconds.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Band {
+    pub low: f64,
+    pub mid: f64,
+    pub high: f64,
+    pub samples: u32,
+}
+
+impl Window {
+    fn note(&mut self, ms: u64) {
+        if self.newest.len() == WINDOW {
+            self.newest.pop_front();
+        }
+        self.newest.push_back(ms);
+        let mut sorted: Vec<u64> = self.newest.iter().copied().collect();
+        sorted.sort_unstable();
+        #[expect(clippy::cast_precision_loss, reason = "a run takes far less than 2^52 milliseconds")]
+        let at = |percent: usize| sorted[nearest_rank(percent, sorted.len())] as f64;
+        let samples = u32::try_from(sorted.len()).unwrap_or(u32::MAX);
+        self.band = (sorted.len() >= SAMPLES_MIN).then(|| Band { low: at(10), mid: at(50), high: at(90), samples });
+    }
+}
+
+/// The index of a percentile by nearest rank: the smallest value that at least so many percent do not exceed.
+fn nearest_rank(percent: usize, count: usize) -> usize {
+    (percent * count).div_ceil(100).clamp(1, count) - 1
+}
+
+impl Durations {
+    pub(super) fn note(&mut self, capability: Arc<str>, model: Option<Name>, ms: u64) {
+        self.runs.entry((capability, model)).or_default().note(ms);
+    }
+
+    pub(super) fn note_load(&mut self, at: ModelAt, ms: u64) {
+        self.loads.entry(at).or_default().note(ms);
+    }
+
+    pub(super) fn band(&self, capability: &Arc<str>, model: Option<&Name>) -> Option<Band> {
+        self.runs.get(&(capability.clone(), model.cloned()))?.band
+    }
+
+    pub(super) fn load_band(&self, at: &ModelAt) -> Option<Band> {
+        self.loads.get(at)?.band
+    }
+}
+
+/// A sum of bands.
+#[derive(Clone, Copy, Debug, Default)]
+struct Total {
+    low: f64,
+    mid: f64,
+    high: f64,
+}
+
+impl Total {
+    fn add(&mut self, band: Band, times: f64) {
+        self.low += band.low * times;
+        self.mid += band.mid * times;
+        self.high += band.high * times;
+    }
+
+    fn add_rest(&mut self, band: Band, elapsed_ms: f64) {
+        self.low += (band.low - elapsed_ms).max(0.0);
+        self.mid += (band.mid - elapsed_ms).max(0.0);
+        self.high += (band.high - elapsed_ms).max(0.0);
+    }
+}
+
+impl State {
+    /// When a task is expected to be done, seen from `now`. None without enough samples of it or of what goes first.
+    #[must_use]
+    pub fn eta(&self, task: TaskSeq, now: Moment) -> Option<Eta> {
+        let entry = self.tasks.get(&task)?;
+        match &entry.stage {
+            Stage::Blocked(_) => None,
+            Stage::Running(run) => {
+                let capability = &self.lines[run.line].key.capability;
+                let band = self.durations.band(capability, run.place.model.as_ref())?;
+                let mut rest = Total::default();
+                rest.add_rest(band, elapsed(run.since, now));
+                Some(seconds(rest, Total::default(), 1.0, band.samples))
+            }
+            Stage::Waiting(line) => self.eta_of_waiting(*line, entry.key, now),
+        }
+    }
+
+    fn eta_of_waiting(&self, line: usize, key: super::line::Key, now: Moment) -> Option<Eta> {
+        let choice = *self.lines[line].key.choices.first()?;
+        let own = self.band_of_line(line)?;
+        let runtime = &self.table.runtimes[choice.runtime];
+        let (lines, slots): (Vec<usize>, u32) = match runtime.gpu {
+            Some(gpu) => (self.lines_of(gpu).into_iter().collect(), self.table.gpus[gpu].policy.gpu_shared_slots),
+            None => (runtime.lines.iter().copied().collect(), runtime.config.as_ref().map_or(1, |config| config.slots)),
+        };
+        let mut ahead = Total::default();
+        for other in lines {
+            let waiting = &self.lines[other].waiting;
+            if waiting.first().is_none_or(|first| *first >= key) {
+                continue;
+            }
+            let all = waiting.last().is_some_and(|last| *last < key);
+            let count = if all { waiting.len() } else { waiting.range(..key).take(COUNTED_MAX).count() };
+            #[expect(clippy::cast_precision_loss, reason = "far fewer than 2^52 tasks")]
+            ahead.add(self.band_of_line(other)?, count as f64);
+        }
+        for seq in self.running_beside(choice.runtime) {
+            let Some(Stage::Running(run)) = self.tasks.get(&seq).map(|task| &task.stage) else { continue };
+            let capability = &self.lines[run.line].key.capability;
+            ahead.add_rest(self.durations.band(capability, run.place.model.as_ref())?, elapsed(run.since, now));
+        }
+        let slots = if choice.exclusive { 1 } else { slots.max(1) };
+        let mut total = Total::default();
+        total.add(own, 1.0);
+        Some(seconds(total, ahead, f64::from(slots), own.samples))
+    }
+
+    fn running_beside(&self, runtime: usize) -> Vec<TaskSeq> {
+        let running = |ix: &usize| self.table.runtimes[*ix].running.iter().copied();
+        match self.table.runtimes[runtime].gpu {
+            Some(gpu) => self.table.gpus[gpu].runtimes.iter().flat_map(running).collect(),
+            None => running(&runtime).collect(),
+        }
+    }
+
+    fn band_of_line(&self, line: usize) -> Option<Band> {
+        let key = &self.lines[line].key;
+        key.choices.iter().find_map(|choice| {
+            let model = choice.model.and_then(|ix| self.table.models[ix].declared.as_ref());
+            self.durations.band(&key.capability, model)
+        })
+    }
+}
+
+#[expect(clippy::cast_precision_loss, reason = "a run takes far less than 2^52 milliseconds")]
+fn elapsed(since: Moment, now: Moment) -> f64 {
+    now.steady_ms.saturating_sub(since.steady_ms) as f64
+}
+
+fn seconds(own: Total, ahead: Total, slots: f64, samples: u32) -> Eta {
+    let at = |own: f64, ahead: f64| (own + ahead / slots) / 1_000.0;
+    Eta {
+        optimistic: at(own.low, ahead.low),
+        likely: at(own.mid, ahead.mid),
+        pessimistic: at(own.high, ahead.high),
+        samples,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn percentiles_are_by_nearest_rank() {
+        assert_eq!([10, 50, 90].map(|percent| nearest_rank(percent, 10)), [0, 4, 8]);
+        assert_eq!([10, 50, 90].map(|percent| nearest_rank(percent, 3)), [0, 1, 2]);
+        assert_eq!(nearest_rank(10, 1), 0);
+    }
+
+    #[test]
+    fn a_window_forgets_its_oldest_and_says_nothing_too_early() {
+        let mut window = Window::default();
+        window.note(5);
+        window.note(5);
+        assert_eq!(window.band, None);
+        for _ in 0..WINDOW {
+            window.note(1_000);
+        }
+        assert_eq!(window.band, Some(Band { low: 1_000.0, mid: 1_000.0, high: 1_000.0, samples: 64 }));
+    }
+}

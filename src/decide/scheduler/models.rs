@@ -1,0 +1,139 @@
+//! What becomes of models and runtimes: what was confirmed, what failed, what was seen.
+//!
+//! An observation that is older than what we are doing says nothing against it: a model we are loading stays loading until
+//! the load is confirmed or has failed.
+
+use super::decision::Decision;
+use super::event::RuntimeSeen;
+use super::id::{GpuId, ModelAt, Moment};
+use super::state::State;
+use super::table::{Link, ModelIx, Phase};
+use crate::core::Name;
+use crate::decide::view::ModelState;
+
+impl State {
+    pub(super) fn loaded(&mut self, at: &ModelAt, took_ms: u64, now: Moment, out: &mut Vec<Decision>) {
+        let Some(ix) = self.table.model_entry(at) else { return };
+        self.durations.note_load(at.clone(), took_ms);
+        self.table.models[ix].failed = None;
+        self.is_loaded(ix, now);
+        if let Some(gpu) = self.table.gpu_of_model(ix) {
+            self.table.gpus[gpu].displaced.remove(&ix);
+            self.restore(gpu, out);
+        }
+        self.place_dirty(self.table.models[ix].runtime);
+    }
+
+    fn is_loaded(&mut self, ix: ModelIx, now: Moment) {
+        let model = &mut self.table.models[ix];
+        if model.phase != Phase::Loaded {
+            model.phase = Phase::Loaded;
+            model.idle_since_ms = now.steady_ms;
+            self.arm_idle(ix, now);
+        }
+    }
+
+    pub(super) fn unloaded(&mut self, at: &ModelAt, now: Moment, out: &mut Vec<Decision>) {
+        let Some(ix) = self.table.model_entry(at) else { return };
+        self.table.models[ix].phase = Phase::Unloaded;
+        self.table.models[ix].idle_since_ms = now.steady_ms;
+        if let Some(gpu) = self.table.gpu_of_model(ix) {
+            self.restore(gpu, out);
+        }
+        self.place_dirty(self.table.models[ix].runtime);
+    }
+
+    pub(super) fn load_failed(&mut self, at: &ModelAt, message: String, retry_ms: u64, now: Moment) {
+        let Some(ix) = self.table.model_entry(at) else { return };
+        self.failed(ix, Phase::Unloaded, message, retry_ms, now);
+        if let Some(gpu) = self.table.gpu_of_model(ix) {
+            // The loadout that wants it says so, and tries again.
+            self.table.gpus[gpu].displaced.remove(&ix);
+        }
+    }
+
+    pub(super) fn unload_failed(&mut self, at: &ModelAt, message: String, retry_ms: u64, now: Moment) {
+        let Some(ix) = self.table.model_entry(at) else { return };
+        self.failed(ix, Phase::Loaded, message, retry_ms, now);
+    }
+
+    fn failed(&mut self, ix: ModelIx, phase: Phase, message: String, retry_ms: u64, now: Moment) {
+        let until_ms = now.steady_ms.saturating_add(retry_ms);
+        let model = &mut self.table.models[ix];
+        (model.phase, model.failed) = (phase, Some((until_ms, message)));
+        self.timers.model_at(until_ms, ix);
+        self.place_dirty(self.table.models[ix].runtime);
+    }
+
+    pub(super) fn seen(&mut self, runtime: &Name, seen: RuntimeSeen, now: Moment) {
+        let Some(at) = self.table.runtime(runtime) else { return };
+        match seen {
+            RuntimeSeen::Down { since, why } => self.table.runtimes[at].link = Link::Down { since, why },
+            RuntimeSeen::Up { models, in_flight } => {
+                self.table.runtimes[at].link = Link::Up { in_flight, seen_ms: now.steady_ms };
+                self.models_seen(at, &models, now);
+            }
+        }
+        self.place_dirty(at);
+    }
+
+    fn models_seen(&mut self, runtime: usize, seen: &[(std::sync::Arc<str>, ModelState, Option<f64>)], now: Moment) {
+        let name = self.table.runtimes[runtime].name.clone();
+        let mut listed = std::collections::BTreeSet::new();
+        for (served_as, state, vram_gb) in seen {
+            let at = ModelAt { runtime: name.clone(), served_as: served_as.clone() };
+            let Some(ix) = self.table.model_entry(&at) else { continue };
+            listed.insert(ix);
+            self.table.models[ix].reported_gb = *vram_gb;
+            self.model_seen(ix, *state, now);
+        }
+        for ix in 0..self.table.models.len() {
+            if self.table.models[ix].runtime == runtime && !listed.contains(&ix) {
+                self.model_seen(ix, ModelState::Unloaded, now);
+            }
+        }
+    }
+
+    fn model_seen(&mut self, ix: ModelIx, state: ModelState, now: Moment) {
+        let phase = self.table.models[ix].phase;
+        let ours = matches!(phase, Phase::Loading { ours: true } | Phase::Unloading { ours: true });
+        if ours {
+            return;
+        }
+        match state {
+            ModelState::Loaded => self.is_loaded(ix, now),
+            ModelState::Loading => self.table.models[ix].phase = Phase::Loading { ours: false },
+            ModelState::Unloading => self.table.models[ix].phase = Phase::Unloading { ours: false },
+            ModelState::Unloaded => self.table.models[ix].phase = Phase::Unloaded,
+            ModelState::Unknown => self.table.models[ix].phase = Phase::Unknown,
+        }
+    }
+
+    pub(super) fn foreign_use(&mut self, gpu: &GpuId, gb: Option<f64>) {
+        let Some(at) = self.table.gpu(gpu) else { return };
+        let gb = gb.filter(|gb| gb.is_finite() && *gb >= 0.0);
+        if self.table.gpus[at].foreign_gb != gb {
+            self.table.gpus[at].foreign_gb = gb;
+            self.gpu_dirty(at);
+        }
+    }
+
+    pub(super) fn disk(&mut self, host: Name, free_gb: Option<f64>) {
+        match free_gb.filter(|gb| gb.is_finite()) {
+            Some(gb) => drop(self.free_disk_gb.insert(host, gb)),
+            None => drop(self.free_disk_gb.remove(&host)),
+        }
+        // Only tasks that name the size of their result look at it.
+        let waiting = |line: &usize| self.lines[*line].key.output_mb > 0 && !self.lines[*line].waiting.is_empty();
+        let lines: Vec<usize> = (0..self.lines.len()).filter(waiting).collect();
+        self.dirty.extend(lines);
+    }
+
+    pub(super) fn measured(&mut self, at: &ModelAt, gb: f64) {
+        let Some(ix) = self.table.model_entry(at) else { return };
+        if gb.is_finite() && gb >= 0.0 {
+            self.table.models[ix].measured_gb = Some(gb);
+            self.place_dirty(self.table.models[ix].runtime);
+        }
+    }
+}

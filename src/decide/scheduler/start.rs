@@ -1,0 +1,256 @@
+//! Starting the head of a line: the first of its places that can take it now, or the reason that is nearest to clearing.
+
+use std::sync::Arc;
+
+use super::decision::{Decision, Holder, Place};
+use super::dispatch::Look;
+use super::id::{Moment, TaskSeq};
+use super::line::{Choice, Key, LineIx};
+use super::reason::Reason;
+use super::state::{Run, Stage, State};
+use super::table::{GpuIx, Link, Lock, ModelIx, Phase};
+
+/// What a place says to a task.
+pub(super) enum Verdict {
+    /// It can start there at once.
+    Ready,
+    /// Something is being done for it there: a load, an unload, a drain.
+    Underway(Reason),
+    /// It would have to load a model first, which fits.
+    Load(ModelIx),
+    No(Reason),
+}
+
+impl State {
+    /// Looks whether the head of a line can start.
+    pub(super) fn look_at_head(&mut self, line: LineIx, key: Key, now: Moment, out: &mut Vec<Decision>) -> Look {
+        let line_key = &self.lines[line].key;
+        let force = line_key.force;
+        let output_gb = line_key.output_mb as f64 / 1_000.0;
+        if line_key.choices.is_empty() {
+            let hint = line_key.hint.as_ref().map(ToString::to_string);
+            return Look::Waits(Reason::NoRuntime { capability: line_key.capability.to_string(), hint });
+        }
+        let wishes = self.take_wishes(key, line);
+        let look = self.look_at_places(line, key, output_gb, force, now, out);
+        self.wishes_gone(&wishes, key);
+        look
+    }
+
+    fn look_at_places(
+        &mut self,
+        line: LineIx,
+        key: Key,
+        output_gb: f64,
+        force: bool,
+        now: Moment,
+        out: &mut Vec<Decision>,
+    ) -> Look {
+        let mut best: Option<(u8, Reason)> = None;
+        let mut load: Option<(Choice, ModelIx)> = None;
+        for at in 0..self.lines[line].key.choices.len() {
+            let choice = self.lines[line].key.choices[at];
+            let verdict = match self.blocked_there(choice, output_gb) {
+                Some(reason) => {
+                    self.stop_draining(key, choice, &reason, now, out);
+                    Verdict::No(reason)
+                }
+                None if choice.exclusive => self.exclusive_verdict(key, choice, force, now, out),
+                None => self.shared_verdict(key, choice, now),
+            };
+            let (rank, reason) = match verdict {
+                Verdict::Ready => {
+                    self.begin(line, key, choice, now, out);
+                    return Look::Started;
+                }
+                Verdict::Load(model) => {
+                    load.get_or_insert((choice, model));
+                    continue;
+                }
+                Verdict::Underway(reason) => (0, reason),
+                Verdict::No(reason) => (reason.rank(), reason),
+            };
+            if best.as_ref().is_none_or(|(before, _)| rank < *before) {
+                best = Some((rank, reason));
+            }
+        }
+        // Something is already being done for it elsewhere: a second load would be for nothing.
+        if let Some((choice, model)) = load.filter(|_| best.as_ref().is_none_or(|(rank, _)| *rank > 0)) {
+            return Look::Waits(self.load_for(key, choice, model, now, out));
+        }
+        let capability = self.lines[line].key.capability.to_string();
+        Look::Waits(best.map_or(Reason::NoRuntime { capability, hint: None }, |(_, reason)| reason))
+    }
+
+    /// A drain for a task that cannot start there, whatever drains, only holds others up.
+    fn stop_draining(&mut self, key: Key, choice: Choice, reason: &Reason, now: Moment, out: &mut Vec<Decision>) {
+        // Slots of the runtime become free by draining.
+        if let Some(gpu) = self.table.runtimes[choice.runtime].gpu.filter(|_| choice.exclusive)
+            && !matches!(reason, Reason::SharedSlotsFull { .. })
+        {
+            self.undrain(gpu, &Holder::Task(TaskSeq(key.seq)), now, out);
+        }
+    }
+
+    /// What speaks against a place whatever the lock says.
+    pub(super) fn blocked_there(&self, choice: Choice, output_gb: f64) -> Option<Reason> {
+        let runtime = &self.table.runtimes[choice.runtime];
+        let config = runtime.config.as_ref()?;
+        if runtime.policy.paused || runtime.policy.draining {
+            let source = runtime.policy.sources.first();
+            let policy = source.map_or_else(|| "the policy".to_owned(), |name| format!("Policy/{name}"));
+            return Some(Reason::Paused { policy });
+        }
+        match &runtime.link {
+            Link::Up { .. } => {}
+            Link::Unseen => {
+                let why = "it was not seen yet".to_owned();
+                return Some(Reason::RuntimeDown { runtime: runtime.name.clone(), since: None, why });
+            }
+            Link::Down { since, why } => {
+                let (name, why) = (runtime.name.clone(), why.clone());
+                return Some(Reason::RuntimeDown { runtime: name, since: Some(*since), why });
+            }
+        }
+        if let Some(free_gb) = self.free_disk_gb.get(&config.host).filter(|_| output_gb > 0.0) {
+            let reserve = self.config.hosts.get(&config.host).map_or(0.0, |host| host.reserve_disk_gb);
+            if output_gb + reserve > *free_gb {
+                let (host, need_gb) = (config.host.clone(), output_gb + reserve);
+                return Some(Reason::DiskFull { host, need_gb, free_gb: *free_gb });
+            }
+        }
+        let limit = config.slots as usize + usize::from(self.is_broken(super::broken::Rule::OneSlotTooMany));
+        if runtime.running.len() >= limit {
+            return Some(Reason::SharedSlotsFull {
+                place: runtime.name.to_string(),
+                slots: config.slots,
+                holders: self.ids_of(runtime.running.iter().copied()),
+            });
+        }
+        None
+    }
+
+    /// Whether a task can share the place.
+    fn shared_verdict(&self, key: Key, choice: Choice, now: Moment) -> Verdict {
+        if let Some(gpu) = self.table.runtimes[choice.runtime].gpu
+            && let Some(reason) = self.gpu_is_closed(gpu, now)
+        {
+            return Verdict::No(reason);
+        }
+        let Some(model) = choice.model.filter(|_| self.loads_in(choice.runtime)) else { return Verdict::Ready };
+        match self.table.models[model].phase {
+            Phase::Loaded => self.may_start_on(key, choice, model),
+            Phase::Loading { .. } => {
+                Verdict::Underway(Reason::ModelLoading { model: self.table.models[model].at.clone() })
+            }
+            Phase::Unloading { .. } => Verdict::No(Reason::ModelLoading { model: self.table.models[model].at.clone() }),
+            Phase::Unloaded | Phase::Unknown => Verdict::Load(model),
+        }
+    }
+
+    fn may_start_on(&self, key: Key, choice: Choice, model: ModelIx) -> Verdict {
+        let Some(gpu) = self.table.runtimes[choice.runtime].gpu else { return Verdict::Ready };
+        if self.must_not_pass(gpu, key, model) { Verdict::No(Reason::Priority { ahead: 1 }) } else { Verdict::Ready }
+    }
+
+    /// Why no shared task may start on a GPU now.
+    pub(super) fn gpu_is_closed(&self, gpu: GpuIx, now: Moment) -> Option<Reason> {
+        let entry = &self.table.gpus[gpu];
+        let id = || entry.id.clone();
+        match &entry.lock {
+            Lock::Exclusive { by } if !self.is_broken(super::broken::Rule::SharedBesideExclusive) => {
+                return Some(self.held_by(gpu, by, now));
+            }
+            Lock::Draining { by, .. } => {
+                return Some(Reason::Draining { gpu: id(), by: self.name_of(by), left: Vec::new() });
+            }
+            Lock::Shared | Lock::Exclusive { .. } => {}
+        }
+        let slots = entry.policy.gpu_shared_slots;
+        let taken = entry.holders.len() + entry.shared_leases.len();
+        if taken >= slots as usize + usize::from(self.is_broken(super::broken::Rule::OneSlotTooMany)) {
+            let leases = entry.shared_leases.iter().map(|lease| self.name_of(&Holder::Lease(lease.clone())));
+            let holders = self.ids_of(entry.holders.iter().copied()).into_iter().chain(leases).collect();
+            return Some(Reason::SharedSlotsFull { place: entry.id.to_string(), slots, holders });
+        }
+        None
+    }
+
+    /// The reason of a GPU that somebody has for himself.
+    pub(super) fn held_by(&self, gpu: GpuIx, by: &Holder, now: Moment) -> Reason {
+        let gpu_id = self.table.gpus[gpu].id.clone();
+        match by {
+            Holder::Task(_) => Reason::ExclusiveHeld { gpu: gpu_id, owner: self.name_of(by) },
+            Holder::Lease(id) => {
+                let until_ms = self.leases.get(id).map_or(now.steady_ms, |lease| lease.until_ms);
+                Reason::Leased { gpu: gpu_id, holder: self.name_of(by), until_ms }
+            }
+        }
+    }
+
+    /// Takes slot, lock and model, and says so.
+    pub(super) fn begin(&mut self, line: LineIx, key: Key, choice: Choice, now: Moment, out: &mut Vec<Decision>) {
+        let seq = TaskSeq(key.seq);
+        self.lines[line].waiting.remove(&key);
+        self.lines[line].reason = None;
+        self.queued -= 1;
+        self.running.insert(seq);
+        let runtime = &mut self.table.runtimes[choice.runtime];
+        runtime.running.insert(seq);
+        let gpu = runtime.gpu;
+        let model = choice.model.map(|ix| &self.table.models[ix]);
+        let place = Place {
+            runtime: runtime.name.clone(),
+            model: model.and_then(|model| model.declared.clone()),
+            served_as: model.map(|model| model.at.served_as.to_string()),
+            gpu: gpu.map(|gpu| self.table.gpus[gpu].id.clone()),
+            exclusive: choice.exclusive,
+        };
+        if let Some(model) = choice.model {
+            self.table.models[model].users.insert(seq);
+        }
+        if let Some(gpu) = gpu {
+            if choice.exclusive {
+                self.own(gpu, Holder::Task(seq), now, out);
+            } else {
+                self.table.gpus[gpu].holders.insert(seq);
+                self.count_turn(gpu, seq);
+                self.count_pass(gpu, key);
+            }
+            self.forget_wish(key, line, now, out);
+        }
+        let run = Run {
+            place: place.clone(),
+            runtime: choice.runtime,
+            model: choice.model,
+            line,
+            since: now,
+            is_stopping: false,
+        };
+        if let Some(task) = self.tasks.get_mut(&seq) {
+            task.stage = Stage::Running(run);
+        }
+        out.push(Decision::Start { task: seq, place });
+    }
+
+    pub(super) fn loads_in(&self, runtime: usize) -> bool {
+        self.table.runtimes[runtime].config.as_ref().is_some_and(|config| config.loads)
+    }
+
+    pub(super) fn ids_of(&self, tasks: impl Iterator<Item = TaskSeq>) -> Vec<Arc<str>> {
+        tasks.filter_map(|seq| Some(self.tasks.get(&seq)?.request.id.clone())).collect()
+    }
+
+    /// How a holder is called in sentences.
+    pub(super) fn name_of(&self, holder: &Holder) -> Arc<str> {
+        match holder {
+            Holder::Task(seq) => {
+                self.tasks.get(seq).map_or_else(|| format!("task {}", seq.0).into(), |task| task.request.id.clone())
+            }
+            Holder::Lease(id) => match self.leases.get(id) {
+                Some(lease) => format!("lease {id} ({})", lease.asked.purpose).into(),
+                None => format!("lease {id}").into(),
+            },
+        }
+    }
+}
