@@ -29,7 +29,7 @@ impl<M: Machine> Core<M> {
             NotWritten::Refused(words) => (false, words.clone()),
         };
         match record {
-            Record::Start { task, .. } => self.start_not_written(task, unavailable, now),
+            Record::Start { task, .. } => self.start_not_written(task, unavailable),
             Record::Begin { at, verb, .. } => self.not_begun(at, verb, words, now),
             Record::Cancel { task, .. } => self.not_cancelled(task),
             Record::Reroute { .. } => {}

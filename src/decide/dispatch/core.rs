@@ -4,7 +4,9 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
-use crate::decide::scheduler::{Config, Decision, Event, GpuId, Holder, LeaseId, LockMode, ModelAt, Moment, TaskSeq};
+use crate::decide::scheduler::{
+    Config, Decision, Event, GpuId, Holder, LeaseId, LockMode, ModelAt, Moment, State, TaskSeq,
+};
 
 use super::call::Calls;
 use super::ended::Ended;
@@ -22,13 +24,23 @@ pub const WRITE_AGAIN_MS: u64 = 1_000;
 /// bring scripts and broken ones.
 pub trait Machine {
     fn apply(&mut self, event: Event, now: Moment) -> Vec<Decision>;
-    /// When it wants to be told that time passed.
-    fn next_wake(&self) -> Option<u64>;
+    /// When it wants to be told that time passed, on the steady clock.
+    fn next_wake(&self, now: Moment) -> Option<u64>;
+}
+
+impl Machine for State {
+    fn apply(&mut self, event: Event, now: Moment) -> Vec<Decision> {
+        State::apply(self, event, now)
+    }
+
+    fn next_wake(&self, now: Moment) -> Option<u64> {
+        State::next_wake(self, now)
+    }
 }
 
 /// The dispatcher: what stands between the scheduler and the world.
 #[derive(Debug)]
-pub struct Core<M> {
+pub struct Core<M = State> {
     pub(super) machine: M,
     pub(super) config: Arc<Config>,
     pub(super) tasks: BTreeMap<TaskSeq, Task>,
@@ -57,8 +69,6 @@ pub struct Core<M> {
 pub(super) enum Later {
     Write(Record),
     Tell(Event),
-    /// A start that could not be written.
-    NotStarted(TaskSeq),
 }
 
 /// What waits until the tasks that ran when the program ended are settled.
@@ -110,11 +120,17 @@ impl<M: Machine> Core<M> {
         self.tasks.len()
     }
 
+    /// Whether a lease waits or is held.
+    #[must_use]
+    pub fn knows_lease(&self, id: &str) -> bool {
+        self.leases.contains_key(id)
+    }
+
     /// When something is due although nothing happens, on the steady clock.
     #[must_use]
-    pub fn next_wake(&self) -> Option<u64> {
+    pub fn next_wake(&self, now: Moment) -> Option<u64> {
         let later = self.later.keys().next().map(|(at, _)| *at);
-        match (later, self.machine.next_wake()) {
+        match (later, self.machine.next_wake(now)) {
             (Some(one), Some(other)) => Some(one.min(other)),
             (one, other) => one.or(other),
         }
@@ -264,7 +280,6 @@ impl<M: Machine> Core<M> {
             match entry.remove() {
                 Later::Write(record) => self.write(record),
                 Later::Tell(event) => self.events.push_back(event),
-                Later::NotStarted(task) => self.not_started(task),
             }
         }
     }

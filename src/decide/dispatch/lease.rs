@@ -29,8 +29,11 @@ impl<M: Machine> Core<M> {
         self.write(Record::LeaseAsked { lease: Box::new(lease), by });
     }
 
-    pub(super) fn take_up_lease(&mut self, stored: StoredLease) {
+    pub(super) fn take_up_lease(&mut self, stored: StoredLease, now: Moment) {
         let request = stored.request;
+        if request.held {
+            self.begin_spans(&request, now);
+        }
         self.leases.insert(Arc::clone(&request.id), Lease { request: request.clone(), ending: false });
         self.events.push_back(Event::LeaseAsked(Box::new(request)));
     }
@@ -53,13 +56,17 @@ impl<M: Machine> Core<M> {
     pub(super) fn granted(&mut self, id: LeaseId, now: Moment) {
         let Some(lease) = self.leases.get_mut(&id) else { return };
         lease.request.held = true;
-        if !lease.request.exclusive {
-            for gpu in lease.request.gpus.clone() {
-                let (kind, holder) = (SpanKind::Lease, Arc::clone(&id));
-                self.ops.push(Op::Note(Note::SpanBegan { gpu, kind, holder, since: now.wall }));
-            }
-        }
+        let request = lease.request.clone();
+        self.begin_spans(&request, now);
         self.ops.push(Op::LeaseGranted { id });
+    }
+
+    /// A shared lease holds its GPUs from now on; an exclusive one's span is the lock's.
+    fn begin_spans(&mut self, request: &LeaseRequest, now: Moment) {
+        for gpu in request.gpus.iter().filter(|_| !request.exclusive).cloned() {
+            let (kind, holder) = (SpanKind::Lease, Arc::clone(&request.id));
+            self.ops.push(Op::Note(Note::SpanBegan { gpu, kind, holder, since: now.wall }));
+        }
     }
 
     pub(super) fn expire(&mut self, id: &LeaseId) {

@@ -17,6 +17,7 @@
 //! | `task`, `retry`, `ended` | a task's way through starts, ends, cancels and reroutes |
 //! | `call`, `lease` | loads, unloads and claims; leases |
 //! | `recover` | taking up what is on disk |
+//! | [`ledger`] | what the disk is, as a plain value: for simulations, and to hold the store to |
 
 mod answer;
 mod call;
@@ -24,6 +25,7 @@ mod core;
 mod ended;
 pub mod input;
 mod lease;
+pub mod ledger;
 pub mod op;
 pub mod record;
 mod recover;
@@ -33,6 +35,7 @@ mod task;
 
 pub use self::core::{Core, Machine};
 pub use input::{CallFailure, ClaimId, Input, NotWritten, RunFailure, RunOutcome};
+pub use ledger::Ledger;
 pub use op::{Note, Op, SpanKind, WriteId};
 pub use record::{AttemptEnd, Audit, LeaseEnd, Record};
 pub use stored::{OpenCall, Phase, Restored, Stored, StoredLease};

@@ -40,7 +40,11 @@ pub enum Op {
 #[derive(Clone, Debug, PartialEq)]
 pub enum Note {
     /// Why a task waits. Only for tasks with a reason of their own and for those that stand first in their line.
-    Why { task: TaskSeq, id: Arc<str>, reason: Reason },
+    Why {
+        task: TaskSeq,
+        id: Arc<str>,
+        reason: Reason,
+    },
     /// A GPU is held from now on: the timeline of locks.
     SpanBegan {
         gpu: GpuId,
@@ -98,6 +102,7 @@ pub fn blocks(reason: &Reason) -> bool {
         | Reason::Leased { .. }
         | Reason::Paused { .. }
         | Reason::Priority { .. }
-        | Reason::Backoff { .. } => false,
+        | Reason::Backoff { .. }
+        | Reason::InUse { .. } => false,
     }
 }

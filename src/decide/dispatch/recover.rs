@@ -26,7 +26,7 @@ impl<M: Machine> Core<M> {
         core.events.push_back(Event::WorldChanged(config));
         core.events.extend(history);
         for lease in leases {
-            core.take_up_lease(lease);
+            core.take_up_lease(lease, now);
         }
         for call in open {
             core.close_call(call);

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use crate::core::Name;
 use crate::decide::scheduler::{Dependency, End, Event, FailCode, Moment, Over, Place, TaskSeq};
 
-use super::core::{Core, Later, Machine, WRITE_AGAIN_MS};
+use super::core::{Core, Machine};
 use super::input::{RunFailure, RunOutcome};
 use super::op::{Note, Op, SpanKind};
 use super::record::{AttemptEnd, Record};
@@ -312,8 +312,8 @@ impl<M: Machine> Core<M> {
         }
     }
 
-    /// A start that could not be written: nothing was begun.
-    pub(super) fn not_started(&mut self, seq: TaskSeq) {
+    /// A start that could not be written: nothing was begun, and the scheduler pauses before it decides anew.
+    fn not_started(&mut self, seq: TaskSeq) {
         let Some(task) = self.tasks.get_mut(&seq) else { return };
         if !matches!(task.doing, Doing::Starting(_)) {
             return;
@@ -364,13 +364,12 @@ impl<M: Machine> Core<M> {
         }
     }
 
-    /// A start that the disk refuses or cannot take.
-    pub(super) fn start_not_written(&mut self, seq: TaskSeq, unavailable: bool, now: Moment) {
+    /// A start that the disk cannot take now, or refuses: then it is over on disk, or somebody else's, and not ours to run.
+    pub(super) fn start_not_written(&mut self, seq: TaskSeq, unavailable: bool) {
         if unavailable {
-            self.later(WRITE_AGAIN_MS, now, Later::NotStarted(seq));
+            self.not_started(seq);
             return;
         }
-        // On disk it is over or somebody else's: it is not ours to run.
         self.events.push_back(Event::NotStarted { task: seq });
         self.events.push_back(Event::Cancelled(seq));
         self.forget(seq);
