@@ -127,6 +127,8 @@ pub struct Audit {
     pub object: String,
     pub reason: String,
     pub result: String,
+    /// What it was done to or became, where that is not the object itself.
+    pub after: Option<String>,
 }
 
 impl Record {
@@ -134,7 +136,8 @@ impl Record {
     #[must_use]
     pub fn audit(&self) -> Option<Audit> {
         let entry = |actor: &str, verb, object: &str, reason: &str, result: String| {
-            Some(Audit { actor: actor.to_owned(), verb, object: object.to_owned(), reason: reason.to_owned(), result })
+            let (actor, object, reason) = (actor.to_owned(), object.to_owned(), reason.to_owned());
+            Some(Audit { actor, verb, object, reason, result, after: None })
         };
         let ok = || "ok".to_owned();
         match self {
@@ -170,7 +173,8 @@ impl Record {
                 };
                 let object = format!("Runtime/{}", at.runtime);
                 let result = result.as_ref().map_or_else(Clone::clone, |()| ok());
-                entry("arcology", verb, &object, because, result)
+                let entry = entry("arcology", verb, &object, because, result);
+                entry.map(|entry| Audit { after: Some(at.to_string()), ..entry })
             }
             Self::LeaseAsked { lease, by } => entry(by, "lease", &lease.id, &lease.purpose, "asked".into()),
             Self::LeaseGranted { id, holder } => entry("arcology", "lease", id, holder, "granted".into()),

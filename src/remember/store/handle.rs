@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 
 use rusqlite::Connection;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 
 use crate::core::{Clock, Timestamp};
 
@@ -118,11 +118,20 @@ impl Store {
         T: Send + 'static,
         F: Fn(&Connection) -> Result<T, Trouble> + Send + 'static,
     {
+        self.line_up(durability, work).await?.come().await
+    }
+
+    /// Puts a change in line behind those that came before, and answers later: who makes many changes in order need not
+    /// wait for each.
+    pub(super) async fn line_up<T, F>(&self, durability: Durability, work: F) -> Result<Answer<T>, Error>
+    where
+        T: Send + 'static,
+        F: Fn(&Connection) -> Result<T, Trouble> + Send + 'static,
+    {
         let jobs = self.inner.jobs.lock().unwrap_or_else(PoisonError::into_inner).clone().ok_or(Error::Closed)?;
         let (job, answer) = writer::job(durability, work);
         jobs.send(Message::Job(job)).await.map_err(|_| Error::Closed)?;
-        drop(jobs);
-        answer.await.unwrap_or(Err(Error::Closed))
+        Ok(Answer(answer))
     }
 
     /// Asks one consistent state of the database.
@@ -131,6 +140,20 @@ impl Store {
         query: impl FnOnce(&Connection) -> Result<T, Trouble> + Send + 'static,
     ) -> Result<T, Error> {
         self.inner.readers.read(query).await
+    }
+}
+
+/// A change that stands in line.
+#[derive(Debug)]
+pub struct Answer<T>(oneshot::Receiver<Result<T, Error>>);
+
+impl<T> Answer<T> {
+    /// Waits until the change is made, or is known not to be.
+    ///
+    /// # Errors
+    /// See [`Error`]; nothing of it is made then.
+    pub async fn come(self) -> Result<T, Error> {
+        self.0.await.unwrap_or(Err(Error::Closed))
     }
 }
 

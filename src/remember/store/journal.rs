@@ -72,17 +72,7 @@ impl Store {
     ) -> Result<JournalRow, Error> {
         let (id, now) = (id.to_owned(), self.now());
         self.write(move |conn| {
-            let (state, error) = match &result {
-                Ok(()) => ("done", None),
-                Err(error) => ("failed", Some(error.as_str())),
-            };
-            end(conn, &id, state, error, now)?;
-            effects.inventory_add.iter().try_for_each(|row| inventory::add(conn, row))?;
-            for (object, target) in &effects.inventory_remove {
-                inventory::remove(conn, object, target)?;
-            }
-            revision::sweep(conn)?;
-            audit::insert(conn, &audit, Some(&cause(&id)))?;
+            finish(conn, &id, result.as_ref().map(|()| ()).map_err(String::as_str), &effects, &audit, now)?;
             existing(conn, &id)
         })
         .await
@@ -195,7 +185,37 @@ const LOAD_DURATIONS_ALL_MAX: u32 = 20_000;
 pub(super) const LOAD_DURATIONS: &str = "SELECT started_at, finished_at FROM journal
     WHERE runtime = ?1 AND served_as = ?2 AND verb = 'load' AND state = 'done' ORDER BY seq DESC LIMIT ?3";
 
-fn begin(conn: &Connection, intent: &NewIntent, now: Timestamp) -> Result<JournalRow, Trouble> {
+/// The id of the action of an object that stands open.
+pub(super) fn open_id(conn: &Connection, object: &ObjectKey, verb: &str, target: &str) -> Result<String, Trouble> {
+    let select = "SELECT id FROM journal WHERE object = ?1 AND verb = ?2 AND target = ?3 AND state = 'open'";
+    let found =
+        sql::first(conn, select, params![object.to_string(), verb, target], |row| Ok(row.get::<_, String>(0)?))?;
+    found.ok_or_else(|| Trouble::not_found(WHAT, &format!("{verb} {target}")))
+}
+
+/// Ends an action with what it changed and its audit entry.
+pub(super) fn finish(
+    conn: &Connection,
+    id: &str,
+    result: Result<(), &str>,
+    effects: &Effects,
+    audit: &AuditEntry,
+    now: Timestamp,
+) -> Result<(), Trouble> {
+    let (state, error) = match result {
+        Ok(()) => ("done", None),
+        Err(error) => ("failed", Some(error)),
+    };
+    end(conn, id, state, error, now)?;
+    effects.inventory_add.iter().try_for_each(|row| inventory::add(conn, row))?;
+    for (object, target) in &effects.inventory_remove {
+        inventory::remove(conn, object, target)?;
+    }
+    revision::sweep(conn)?;
+    audit::insert(conn, audit, Some(&cause(id))).map(drop)
+}
+
+pub(super) fn begin(conn: &Connection, intent: &NewIntent, now: Timestamp) -> Result<JournalRow, Trouble> {
     let object = intent.object.to_string();
     let same = params![object, intent.verb, intent.target];
     let open =

@@ -8,6 +8,7 @@
 //! | `place`, `migrate`, `backup` | the directory and its lock; the schema; online copies |
 //! | `revision`, `inventory`, `journal`, `audit`, `history` | what reconciling needs to remember |
 //! | `task`, `task_life`, `task_outcome`, `task_list`, `artifact` | work and what came of it |
+//! | `dispatch`, `lease`, `span`, `resume` | the records of the dispatcher; what it takes up again |
 //! | `error`, `page`, `sql` | what goes wrong; pages and cursors; columns |
 //!
 //! Only this room names rusqlite.
@@ -15,18 +16,22 @@
 mod artifact;
 mod audit;
 mod backup;
+mod dispatch;
 mod error;
 mod gauge;
 mod handle;
 mod history;
 mod inventory;
 mod journal;
+mod lease;
 mod migrate;
 mod page;
 mod place;
 mod reader;
+pub mod resume;
 mod revision;
 pub mod row;
+mod span;
 mod sql;
 mod task;
 mod task_life;
@@ -38,11 +43,13 @@ mod writer;
 
 pub use artifact::ArtifactFilter;
 pub use audit::{AuditEntry, AuditFilter};
+pub use dispatch::{Stamp, Yield};
 pub use error::Error;
-pub use handle::Store;
+pub use handle::{Answer, Store};
 pub use journal::{Effects, NewIntent};
 pub use page::{Listing, PAGE_ITEMS, PAGE_ITEMS_MAX, Page};
 pub use place::{DATABASE_FILE, LOCK_FILE};
-pub use task::TaskAdded;
+pub use resume::{Open, Took};
+pub use task::{NewTask, TaskAdded};
 pub use task_list::TaskFilter;
 pub use task_outcome::TaskOutcome;

@@ -202,3 +202,17 @@ pub struct ArtifactRow {
     /// The lineage, as the JSON that also stands beside the file.
     pub lineage: serde_json::Value,
 }
+
+/// Who held a GPU when.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LockSpanRow {
+    /// `host/gpu`.
+    pub gpu: String,
+    /// `shared`, `draining`, `exclusive` or `lease`.
+    pub kind: String,
+    /// A task's id or a lease's.
+    pub holder: String,
+    pub since: Timestamp,
+    /// None while it lasts.
+    pub until: Option<Timestamp>,
+}

@@ -7,8 +7,10 @@ use rusqlite::{Connection, Row, params};
 use super::audit::{self, AuditEntry};
 use super::error::{Error, Trouble};
 use super::handle::Store;
+use super::resume::{self, Open};
 use super::row::{TaskRow, TaskState};
 use super::sql::{self, Columns};
+use super::task_life;
 
 pub(super) const WHAT: &str = "task";
 /// The columns that [`read`] reads, with the table called `t`.
@@ -24,8 +26,19 @@ pub(super) const UNFINISHED: &str =
 pub struct TaskAdded {
     /// The task that is kept: the one that was given, or an earlier one with the same id or idempotency key.
     pub row: TaskRow,
+    /// Its place in the order of acceptance.
+    pub seq: u64,
     /// True when it was not there before.
     pub new: bool,
+}
+
+/// A task to be accepted, with its audit entry where a person asked for it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct NewTask {
+    pub row: TaskRow,
+    /// An estimate of the tokens of its input; none when nothing can be said.
+    pub input_tokens: Option<u32>,
+    pub audit: Option<AuditEntry>,
 }
 
 impl Store {
@@ -36,7 +49,46 @@ impl Store {
     /// # Errors
     /// See [`Error`]; the task is not accepted then.
     pub async fn task_add(&self, row: TaskRow) -> Result<TaskAdded, Error> {
-        self.write(move |conn| add(conn, &row)).await
+        self.write(move |conn| add(conn, &row, None)).await
+    }
+
+    /// Accepts a list of tasks, each as [`Store::task_add`] does and with its audit entry: all of them in one step, or none.
+    ///
+    /// # Errors
+    /// See [`Error`]; none of them is accepted then.
+    pub async fn tasks_accept(&self, tasks: Vec<NewTask>) -> Result<Vec<TaskAdded>, Error> {
+        self.write(move |conn| {
+            let accept = |task: &NewTask| {
+                let added = add(conn, &task.row, task.input_tokens)?;
+                if let Some(audit) = task.audit.as_ref().filter(|_| added.new) {
+                    audit::insert(conn, audit, Some(&format!("submit/{}", task.row.id)))?;
+                }
+                Ok(added)
+            };
+            tasks.iter().map(accept).collect()
+        })
+        .await
+    }
+
+    /// Lets a task that failed or was cancelled run again: the same task with the same attempts, and a fresh allowance of
+    /// failures.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`]; [`Error::Conflict`] unless it failed or was cancelled; else see [`Error`].
+    pub async fn task_reopen(&self, id: &str, audit: AuditEntry) -> Result<Open, Error> {
+        let id = id.to_owned();
+        self.write(move |conn| {
+            let update = "UPDATE task SET state = 'queued', error = NULL, why = NULL, finished_at = NULL,
+                started_at = NULL, runtime = NULL, failures = 0, interruptions = 0, retry_at = NULL, retry_why = NULL,
+                reopened = reopened + 1 WHERE id = ?1 AND state IN ('error', 'cancelled')";
+            task_life::expect_change(conn, &id, sql::change(conn, update, [&id])?)?;
+            let open = resume::one(conn, &id)?;
+            let select = "SELECT reopened FROM task WHERE id = ?1";
+            let turn = sql::first(conn, select, [&id], |row| Ok(row.get::<_, i64>(0)?))?;
+            audit::insert(conn, &audit, Some(&format!("task/{id}/again/{}", turn.unwrap_or(0))))?;
+            Ok(open)
+        })
+        .await
     }
 
     /// Accepts a task as [`Store::task_add`] does, with its audit entry in the same step. Both are made, or neither; a
@@ -46,7 +98,7 @@ impl Store {
     /// See [`Error`]; the task is not accepted then.
     pub async fn task_submit(&self, row: TaskRow, audit: AuditEntry) -> Result<TaskAdded, Error> {
         self.write(move |conn| {
-            let added = add(conn, &row)?;
+            let added = add(conn, &row, None)?;
             if added.new {
                 audit::insert(conn, &audit, Some(&format!("submit/{}", row.id)))?;
             }
@@ -104,7 +156,7 @@ impl Store {
     }
 }
 
-fn add(conn: &Connection, row: &TaskRow) -> Result<TaskAdded, Trouble> {
+fn add(conn: &Connection, row: &TaskRow, input_tokens: Option<u32>) -> Result<TaskAdded, Trouble> {
     let known = format!("SELECT {COLUMNS} FROM task t WHERE t.id = ?1");
     let repeated = format!("SELECT {COLUMNS} FROM task t WHERE t.idempotency_key = ?1");
     let mut first = sql::first(conn, &known, [&row.id], read)?;
@@ -113,10 +165,10 @@ fn add(conn: &Connection, row: &TaskRow) -> Result<TaskAdded, Trouble> {
     {
         first = sql::first(conn, &repeated, [key], read)?;
     }
-    if let Some((_, first)) = first {
-        return Ok(TaskAdded { row: first, new: false });
+    if let Some((seq, first)) = first {
+        return Ok(TaskAdded { row: first, seq: place(seq)?, new: false });
     }
-    let seq = insert(conn, row)?;
+    let seq = insert(conn, row, input_tokens)?;
     for tag in row.spec.tags.iter().collect::<BTreeSet<_>>() {
         sql::change(conn, "INSERT INTO task_tag (tag, seq) VALUES (?1, ?2)", params![tag, seq])?;
     }
@@ -124,14 +176,18 @@ fn add(conn: &Connection, row: &TaskRow) -> Result<TaskAdded, Trouble> {
         let insert = "INSERT INTO task_capability (capability, seq) VALUES (?1, ?2)";
         sql::change(conn, insert, params![capability, seq])?;
     }
-    Ok(TaskAdded { row: row.clone(), new: true })
+    Ok(TaskAdded { row: row.clone(), seq: place(seq)?, new: true })
 }
 
-fn insert(conn: &Connection, row: &TaskRow) -> Result<i64, Trouble> {
+fn place(seq: i64) -> Result<u64, Trouble> {
+    u64::try_from(seq).map_err(|_| Trouble::value(WHAT, format!("{seq} is no place in an order")))
+}
+
+fn insert(conn: &Connection, row: &TaskRow, input_tokens: Option<u32>) -> Result<i64, Trouble> {
     let insert =
         "INSERT INTO task (id, idempotency_key, spec, object, revision, actor, state, runtime, model, why, error,
-        attempts, policy, created_at, started_at, finished_at)
-        VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16)";
+        attempts, policy, created_at, started_at, finished_at, input_tokens)
+        VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17)";
     let values = params![
         row.id,
         row.spec.idempotency_key,
@@ -149,6 +205,7 @@ fn insert(conn: &Connection, row: &TaskRow) -> Result<i64, Trouble> {
         sql::time(row.created_at),
         row.started_at.map(sql::time),
         row.finished_at.map(sql::time),
+        input_tokens,
     ];
     sql::change(conn, insert, values)?;
     Ok(conn.last_insert_rowid())

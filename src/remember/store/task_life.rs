@@ -30,15 +30,8 @@ impl Store {
     ) -> Result<AttemptRow, Error> {
         let id = id.to_owned();
         self.write(move |conn| {
-            let update =
-                "UPDATE task SET state = 'running', attempts = attempts + 1, runtime = ?2, model = ?3, policy = ?4,
-                started_at = ?5, why = NULL WHERE id = ?1 AND state IN ('queued', 'blocked')";
-            let runtime = runtime.as_ref().map(Name::as_str);
-            let values = params![id, runtime, model, sql::json(task::WHAT, &policy)?, sql::time(at)];
-            expect_change(conn, &id, sql::change(conn, update, values)?)?;
-            let insert = "INSERT INTO attempt (task, number, runtime, model, started_at, state, log)
-                SELECT id, attempts, runtime, model, started_at, 'running', '' FROM task WHERE id = ?1";
-            sql::change(conn, insert, [&id])?;
+            let place = Where { runtime: runtime.as_ref(), model: model.as_deref(), gpu: None, exclusive: false };
+            start(conn, &id, &place, &policy, at)?;
             let newest = attempts(conn, &id)?.pop();
             newest.ok_or_else(|| Trouble::value("attempt", "it is gone as soon as it was made"))
         })
@@ -60,18 +53,9 @@ impl Store {
         at: Timestamp,
         audit: AuditEntry,
     ) -> Result<TaskRow, Error> {
-        let (id, log) = (id.to_owned(), tail(log).to_owned());
+        let (id, log) = (id.to_owned(), log.to_owned());
         self.write(move |conn| {
-            let ending = Ending::of(&outcome);
-            let update =
-                "UPDATE attempt SET state = ?3, error = ?4, log = ?5, finished_at = ?6, model = coalesce(?7, model)
-                WHERE task = ?1 AND number = ?2 AND state = 'running'";
-            let error = sql::opt_json("attempt", ending.attempt_error)?;
-            let values = params![id, attempt, ending.attempt_state, error, log, sql::time(at), ending.model];
-            expect_change(conn, &id, sql::change(conn, update, values)?)?;
-            settle(conn, &id, &ending, at)?;
-            artifact::record(conn, ending.artifacts)?;
-            audit::insert(conn, &audit, Some(&format!("task/{id}/{attempt}")))?;
+            finish(conn, &id, attempt, &outcome, &log, at, &audit)?;
             task::existing(conn, &id)
         })
         .await
@@ -89,7 +73,11 @@ impl Store {
         audit: AuditEntry,
     ) -> Result<TaskRow, Error> {
         let id = id.to_owned();
-        self.write(move |conn| end_waiting(conn, &id, TaskState::Error, &error, at, &audit)).await
+        self.write(move |conn| {
+            end_waiting(conn, &id, TaskState::Error, &error, at, &audit)?;
+            task::existing(conn, &id)
+        })
+        .await
     }
 
     /// Cancels a task that waits. One that runs is cancelled by ending its attempt.
@@ -100,7 +88,11 @@ impl Store {
         let id = id.to_owned();
         let message = format!("cancelled by {actor}");
         let error = TaskError { code: "cancelled".to_owned(), message, incident: None };
-        self.write(move |conn| end_waiting(conn, &id, TaskState::Cancelled, &error, at, &audit)).await
+        self.write(move |conn| {
+            end_waiting(conn, &id, TaskState::Cancelled, &error, at, &audit)?;
+            task::existing(conn, &id)
+        })
+        .await
     }
 
     /// Says why a task waits, or that there is nothing to say. False when the task is unknown or final: the reason of
@@ -142,6 +134,54 @@ impl Store {
     }
 }
 
+/// Where an attempt runs.
+pub(super) struct Where<'a> {
+    pub(super) runtime: Option<&'a Name>,
+    pub(super) model: Option<&'a str>,
+    /// `host/gpu`.
+    pub(super) gpu: Option<String>,
+    pub(super) exclusive: bool,
+}
+
+/// A waiting task runs from now on.
+pub(super) fn start(
+    conn: &Connection,
+    id: &str,
+    place: &Where<'_>,
+    policy: &[Name],
+    at: Timestamp,
+) -> Result<(), Trouble> {
+    let update = "UPDATE task SET state = 'running', attempts = attempts + 1, runtime = ?2, model = ?3, policy = ?4,
+        started_at = ?5, why = NULL, retry_at = NULL, retry_why = NULL WHERE id = ?1 AND state IN ('queued', 'blocked')";
+    let runtime = place.runtime.map(Name::as_str);
+    let values = params![id, runtime, place.model, sql::json(task::WHAT, policy)?, sql::time(at)];
+    expect_change(conn, id, sql::change(conn, update, values)?)?;
+    let insert = "INSERT INTO attempt (task, number, runtime, model, started_at, state, log, gpu, exclusive)
+        SELECT id, attempts, runtime, model, started_at, 'running', '', ?2, ?3 FROM task WHERE id = ?1";
+    sql::change(conn, insert, params![id, place.gpu, place.exclusive]).map(drop)
+}
+
+/// The attempt that runs is over, with what came of it.
+pub(super) fn finish(
+    conn: &Connection,
+    id: &str,
+    attempt: u32,
+    outcome: &TaskOutcome,
+    log: &str,
+    at: Timestamp,
+    audit: &AuditEntry,
+) -> Result<(), Trouble> {
+    let ending = Ending::of(outcome);
+    let update = "UPDATE attempt SET state = ?3, error = ?4, log = ?5, finished_at = ?6, model = coalesce(?7, model)
+        WHERE task = ?1 AND number = ?2 AND state = 'running'";
+    let error = sql::opt_json("attempt", ending.attempt_error)?;
+    let values = params![id, attempt, ending.attempt_state, error, tail(log), sql::time(at), ending.model];
+    expect_change(conn, id, sql::change(conn, update, values)?)?;
+    settle(conn, id, &ending, at)?;
+    artifact::record(conn, ending.artifacts)?;
+    audit::insert(conn, audit, Some(&format!("task/{id}/{attempt}"))).map(drop)
+}
+
 /// Gives the task the state that follows from its attempt's end.
 fn settle(conn: &Connection, id: &str, ending: &Ending<'_>, at: Timestamp) -> Result<(), Trouble> {
     let waits = !ending.task_state.is_final();
@@ -160,24 +200,26 @@ fn settle(conn: &Connection, id: &str, ending: &Ending<'_>, at: Timestamp) -> Re
     expect_change(conn, id, sql::change(conn, update, values)?)
 }
 
-fn end_waiting(
+/// A waiting task is over without another attempt.
+pub(super) fn end_waiting(
     conn: &Connection,
     id: &str,
     state: TaskState,
     error: &TaskError,
     at: Timestamp,
     audit: &AuditEntry,
-) -> Result<TaskRow, Trouble> {
+) -> Result<(), Trouble> {
     let update = "UPDATE task SET state = ?2, error = ?3, why = NULL, finished_at = ?4
         WHERE id = ?1 AND state IN ('queued', 'blocked')";
     let values = params![id, state.as_str(), sql::json(task::WHAT, error)?, sql::time(at)];
     expect_change(conn, id, sql::change(conn, update, values)?)?;
-    audit::insert(conn, audit, Some(&format!("task/{id}/end")))?;
-    task::existing(conn, id)
+    // It can be over several times: a person may have let it run again.
+    let turn = sql::first(conn, "SELECT reopened FROM task WHERE id = ?1", [id], |row| Ok(row.get::<_, i64>(0)?))?;
+    audit::insert(conn, audit, Some(&format!("task/{id}/end/{}", turn.unwrap_or(0)))).map(drop)
 }
 
 /// Refuses a step that changed nothing, saying what the task is instead.
-fn expect_change(conn: &Connection, id: &str, changed: usize) -> Result<(), Trouble> {
+pub(super) fn expect_change(conn: &Connection, id: &str, changed: usize) -> Result<(), Trouble> {
     if changed == 1 {
         return Ok(());
     }
