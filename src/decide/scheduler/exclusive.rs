@@ -342,6 +342,7 @@ impl State {
         entry.lock = lock;
         entry.lock_since = now;
         out.push(Decision::Lock { gpu: entry.id.clone(), mode });
+        self.gpu_dirty(gpu);
     }
 
     /// Loads what made way, the copilot first. What no longer fits or is no longer wanted is let go.

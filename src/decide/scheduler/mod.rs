@@ -25,6 +25,8 @@ mod snapshot;
 mod start;
 pub mod state;
 mod table;
+#[cfg(test)]
+mod tests;
 mod timer;
 pub mod view;
 
