@@ -1,4 +1,4 @@
-//! A tree held against a JSON Schema: every difference, each at its place, and what is left when they are mended.
+//! A tree held against a JSON Schema: every difference, each at its place, and what can be read in spite of them.
 //!
 //! Only the part of JSON Schema that our own types give rise to is understood; a test keeps the two together. What the
 //! typed decoding accepts is accepted here too: a quoted number, `null` for an empty list.
@@ -19,15 +19,21 @@ use super::source::{Finding, quoted};
 use super::tree::{Entry, Node, Value};
 
 mod scalar;
+mod stand_in;
+
+pub(super) use stand_in::STAND_IN;
 
 /// What a check found.
 #[derive(Debug, Default)]
 pub struct Checked {
     pub findings: Vec<Finding>,
-    /// The value without everything that is wrong; none when something needed is missing.
+    /// The value without everything that is wrong, and with stand-ins where something is needed: every item of a list
+    /// keeps its index. None when nothing of it can be read.
     pub mended: Option<Json>,
-    /// The paths that `mended` lacks or has only in part, so that nobody complains about them a second time.
+    /// The paths that `mended` lacks or has a stand-in for, so that nobody draws conclusions from them.
     pub left_out: Vec<Path>,
+    /// Whether there was a field that does not exist: it may be what seems to be missing elsewhere.
+    pub astray: bool,
 }
 
 /// Where a value stands: its path, and what to point to when the value itself is no single line.
@@ -167,49 +173,59 @@ impl<'s> Checker<'s> {
 
     fn list(&mut self, schema: &'s Json, at: &At, items: &[Node]) -> Option<Json> {
         let inner = schema.get("items").unwrap_or(&Json::Bool(true));
-        let mended: Vec<_> = items
-            .iter()
-            .enumerate()
-            .map(|(index, item)| self.value(inner, &At { path: at.path.index(index), span: item.head() }, item))
-            .collect();
-        // A list that lost an item is of no use: those behind it would answer to other indices.
-        mended.into_iter().collect::<Option<Vec<_>>>().map(Json::Array)
+        // A list that lost an item would be of no use: those behind it would answer to other indices.
+        let mended = items.iter().enumerate().map(|(index, item)| {
+            let here = At { path: at.path.index(index), span: item.head() };
+            self.value(inner, &here, item).or_else(|| self.stand_in(inner))
+        });
+        mended.collect::<Option<Vec<_>>>().map(Json::Array)
     }
 
     fn map(&mut self, schema: &'s Json, at: &At, entries: &[Entry]) -> Option<Json> {
         let fields = schema.get("properties").and_then(Json::as_object).unwrap_or(&NO_FIELDS);
         let others = schema.get("additionalProperties");
+        let required: Vec<&str> = names_in(schema.get("required"));
         let mut mended = Map::new();
         let mut meant = Vec::new();
         // A merge key was reported when the tree was read.
         for entry in entries.iter().filter(|entry| entry.key != "<<") {
             let here = At { path: at.path.key(&entry.key), span: entry.key_span };
             let value = match (fields.get(&entry.key), others) {
+                (Some(field), _) if required.contains(&entry.key.as_str()) => {
+                    self.value(field, &here, &entry.node).or_else(|| self.stand_in(field))
+                }
                 (Some(field), _) => self.value(field, &here, &entry.node),
                 (None, Some(Json::Bool(false))) => {
                     meant.extend(self.unknown_field(fields, at, entry));
                     None
                 }
-                (None, other) => self.value(other.unwrap_or(&Json::Bool(true)), &here, &entry.node),
+                (None, other) => {
+                    let other = other.unwrap_or(&Json::Bool(true));
+                    self.value(other, &here, &entry.node).or_else(|| self.stand_in(other))
+                }
             };
             mended.extend(value.map(|value| (entry.key.clone(), value)));
         }
-        let mut whole = true;
-        for name in schema.get("required").and_then(Json::as_array).into_iter().flatten().filter_map(Json::as_str) {
-            whole &= mended.contains_key(name);
+        self.checked.left_out.extend(meant.iter().map(|name| at.path.key(name)));
+        for name in required {
+            if mended.contains_key(name) {
+                continue;
+            }
             if !meant.contains(&name) && !entries.iter().any(|entry| entry.key == name) {
                 let finding = self.missing_field(name, fields.get(name), at);
                 self.checked.findings.push(finding);
             }
+            self.checked.left_out.push(at.path.key(name));
+            mended.insert(name.to_owned(), self.stand_in(fields.get(name)?)?);
         }
-        self.checked.left_out.extend(meant.into_iter().map(|name| at.path.key(name)));
-        whole.then_some(Json::Object(mended))
+        Some(Json::Object(mended))
     }
 
     /// Reports a field that does not exist, and gives the one that was probably meant.
     fn unknown_field(&mut self, fields: &'s Map<String, Json>, at: &At, entry: &Entry) -> Option<&'s str> {
         let (finding, meant) = unknown_field(fields, &at.path, entry);
         self.checked.findings.push(finding);
+        self.checked.astray = true;
         meant
     }
 
@@ -221,18 +237,15 @@ impl<'s> Checker<'s> {
     fn anything(&mut self, at: &At, node: &Node) -> Option<Json> {
         match &node.value {
             Value::Scalar { text, plain } => self.keep(scalar::untyped(at, node, text, *plain)),
-            Value::List(items) => {
-                let inner = const { &Json::Bool(true) };
-                let mended: Vec<_> = items
-                    .iter()
-                    .enumerate()
-                    .map(|(index, item)| self.value(inner, &At { path: at.path.index(index), span: item.head() }, item))
-                    .collect();
-                mended.into_iter().collect::<Option<Vec<_>>>().map(Json::Array)
-            }
+            Value::List(items) => self.list(const { &Json::Bool(true) }, at, items),
             Value::Map(entries) => self.map(const { &Json::Bool(true) }, at, entries),
         }
     }
+}
+
+/// The texts of a list of texts.
+fn names_in(list: Option<&Json>) -> Vec<&str> {
+    list.and_then(Json::as_array).into_iter().flatten().filter_map(Json::as_str).collect()
 }
 
 /// Whether a mapping is one of the allowed words with nothing behind it: `{loaded: }`.

@@ -1,7 +1,10 @@
 //! Every problem of a broken document at once, each at its place.
 //!
-//! The document is read again as a tree; its header and spec are held against their schemas; what is left when all
-//! that is taken away goes through the rules of the kind, so that one mistake does not hide another.
+//! The document is read again as a tree; its header and spec are held against their schemas; what can be read in spite
+//! of all that goes through the rules of the kind, so that one mistake does not hide another. The same is handed on as
+//! [`Salvaged`], for what can only be told beside other documents.
+
+use std::sync::Arc;
 
 use serde::de::DeserializeSeed;
 use serde_json::{Map, Value as Json};
@@ -19,10 +22,11 @@ use super::header::{FIELDS, Metadata};
 use super::limit::DIAGNOSTICS_MAX;
 use super::path::{self, Path};
 use super::rule::{self, Complaint, Subject};
+use super::salvage::{Salvaged, Unread};
 use super::schema;
 use super::source::{Finding, Source, quoted};
 use super::tree::{Entry, Node, Value};
-use super::yaml::{self, Failure, Parsed};
+use super::yaml::{self, Failure};
 
 /// Complaints about a document as diagnostics, in the order in which they stand in it.
 #[must_use]
@@ -37,19 +41,33 @@ pub fn place(source: &Source<'_>, key: &ObjectKey, complaints: Vec<Complaint>) -
 pub struct Refused {
     pub broken: Broken,
     pub unlisted: usize,
+    /// What can be read of it all the same.
+    pub salvaged: Option<Arc<Salvaged>>,
 }
 
 /// What is wrong with a document that could not be decoded, or has a number out of its range.
 #[must_use]
 pub fn refused(source: &Source<'_>, place: Place, failure: &Failure) -> Refused {
     let parsed = yaml::tree(source.text);
-    let key = parsed.root.as_ref().and_then(key_of);
-    let mut findings = all(&parsed);
+    let root = parsed.root.as_ref();
+    let key = root.and_then(key_of);
+    let meant = root.filter(|_| key.is_none()).and_then(meant_by);
+    // Of a text that is no YAML only the syntax is reported: what seems to be missing may stand behind the break.
+    let examined = root.filter(|_| parsed.complete).map(|root| examine(root, false)).unwrap_or_default();
+    let Examined { findings: found, metadata, spec, mut unread } = examined;
+    if let Some(root) = root {
+        parsed.findings.iter().for_each(|finding| unread.around(root, finding.span.start));
+    }
+    let mut findings = parsed.findings;
+    findings.extend(found);
+    let mut salvaged = spec.and_then(|spec| Salvaged::new(key.clone(), metadata, spec, &place, source.text, unread));
     if findings.is_empty() {
         findings.push(undecodable(source, failure));
+        // Nobody knows which of its values is the bad one.
+        salvaged = None;
     }
     let (diagnostics, unlisted) = diagnostics(source, key.as_ref(), findings);
-    Refused { broken: Broken { key, place, diagnostics }, unlisted }
+    Refused { broken: Broken { key, meant, place, diagnostics }, unlisted, salvaged: salvaged.map(Arc::new) }
 }
 
 /// What the YAML library said, when nothing here found out more.
@@ -80,7 +98,7 @@ pub(super) fn diagnostics(
 }
 
 pub(super) fn locate(root: Option<&Node>, complaint: Complaint) -> Finding {
-    let Complaint { code, severity, path, at_key, message, label, help } = complaint;
+    let Complaint { code, severity, path, follows_from: _, at_key, message, label, help } = complaint;
     let steps = path::steps(path.as_str());
     let span = root.map(|root| if at_key { root.locate_key(&steps) } else { root.locate(&steps) });
     Finding { code, severity, span: span.unwrap_or_default(), message, label, help, first_line: None }
@@ -93,22 +111,21 @@ pub(super) fn key_of(root: &Node) -> Option<ObjectKey> {
     Some(ObjectKey::new(kind, Name::new(name).ok()?))
 }
 
-/// Every finding of a document. Of a text that is no YAML only the syntax is reported: what seems to be missing may
-/// stand behind the break.
-fn all(parsed: &Parsed) -> Vec<Finding> {
-    let mut findings = parsed.findings.clone();
-    if let Some(root) = parsed.root.as_ref().filter(|_| parsed.complete) {
-        findings.append(&mut examine(root, false).findings);
-    }
-    findings
+/// Whose document this seems to be when its kind is misspelt.
+fn meant_by(root: &Node) -> Option<ObjectKey> {
+    let kind = kind_meant(root.entry("kind")?.node.text()?)?;
+    let name = root.entry("metadata")?.node.entry("name")?.node.text()?;
+    Some(ObjectKey::new(kind, Name::new(name).ok()?))
 }
 
-/// A document as far as it is in order.
+/// A document as far as it can be read, with stand-ins where it cannot.
 #[derive(Default)]
 pub(super) struct Examined {
     pub findings: Vec<Finding>,
     pub metadata: Option<Metadata>,
     pub spec: Option<Spec>,
+    /// Where the stand-ins are.
+    pub unread: Unread,
 }
 
 /// Holds a document's tree against the schemas and the rules.
@@ -128,6 +145,8 @@ pub(super) fn examine(root: &Node, submitted: bool) -> Examined {
         findings.push(check::missing_field(&schema::parts().definitions, field, example(field).as_ref(), &top));
     }
     let mut examined = typed(kind, metadata, spec, submitted, root);
+    // What was meant to stand in `spec` may stand beside it.
+    examined.unread.astray |= entries.iter().any(|entry| !FIELDS.contains(&entry.key.as_str()));
     findings.append(&mut examined.findings);
     Examined { findings, ..examined }
 }
@@ -160,14 +179,18 @@ fn kind_of(root: &Node, findings: &mut Vec<Finding>) -> Option<Kind> {
     let kind = Kind::parse(text);
     if kind.is_none() {
         let names = Kind::ALL.map(Kind::as_str);
-        let meant = Kind::parse_loosely(text).map(Kind::as_str).or_else(|| nearest(text, names));
-        let mut help = meant.map_or_else(String::new, |name| format!("did you mean `{name}`? "));
+        let mut help = kind_meant(text).map_or_else(String::new, |kind| format!("did you mean `{kind}`? "));
         help.push_str(&format!("the kinds are {}", check::names(&names)));
         let span = value_or_key(entry);
         let message = format!("there is no kind {}", quoted(text));
         findings.push(Finding::new(code::UNKNOWN_KIND, span, message).label("unknown kind").help(help));
     }
     kind
+}
+
+/// The kind that a misspelt one was probably meant to be.
+fn kind_meant(text: &str) -> Option<Kind> {
+    Kind::parse_loosely(text).or_else(|| Kind::parse(nearest(text, Kind::ALL.map(Kind::as_str))?))
 }
 
 fn api_version(root: &Node, findings: &mut Vec<Finding>) {
@@ -217,24 +240,27 @@ fn part(name: &str, schema: Option<&'static Json>, root: &Node, findings: &mut V
     checked
 }
 
-/// The parts that are in order as types, and what the rules say about them. Complaints about something that was left
-/// out are dropped: it has been reported already.
+/// The parts as types, as far as they can be read, and what the rules say about them. Complaints about something that
+/// was left out, or that follow from it, are dropped: it has been reported already.
 fn typed(kind: Option<Kind>, metadata: Checked, spec: Checked, submitted: bool, root: &Node) -> Examined {
     let spec_typed = kind.zip(spec.mended.clone()).and_then(|(kind, json)| SpecOf(kind).deserialize(json).ok());
+    let left_out: Vec<Path> = metadata.left_out.into_iter().chain(spec.left_out).collect();
     let mut examined = Examined {
         findings: Vec::new(),
         metadata: metadata.mended.and_then(|json| serde_json::from_value(json).ok()),
         spec: spec_typed,
+        unread: Unread { places: Vec::new(), astray: metadata.astray || spec.astray },
     };
     if let (Some(metadata_typed), Some(spec_typed), Some(spec_json)) =
         (&examined.metadata, &examined.spec, &spec.mended)
     {
-        let left_out: Vec<Path> = metadata.left_out.into_iter().chain(spec.left_out).collect();
         let mut complaints =
             rule::complaints(&Subject { metadata: metadata_typed, spec: spec_typed, spec_json, submitted });
-        complaints.retain(|complaint| !left_out.iter().any(|gone| complaint.path.touches(gone)));
+        complaints.retain(|complaint| !left_out.iter().any(|gone| complaint.depends_on(gone)));
+        examined.unread.places = rule::places_of_errors(&complaints);
         examined.findings = complaints.into_iter().map(|complaint| locate(Some(root), complaint)).collect();
     }
+    examined.unread.places.extend(left_out);
     examined
 }
 
@@ -245,5 +271,5 @@ pub(super) fn examine_task(root: &Node) -> Examined {
     let nameless = Checked { mended: Some(serde_json::json!({"name": "task"})), ..Checked::default() };
     let examined = typed(Some(Kind::Task), nameless, spec, true, root);
     findings.extend(examined.findings);
-    Examined { findings, metadata: None, spec: examined.spec }
+    Examined { findings, metadata: None, ..examined }
 }

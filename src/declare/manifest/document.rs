@@ -13,6 +13,7 @@ use super::kind::{
     blueprint::BlueprintSpec, experiment::ExperimentSpec, golden_set::GoldenSetSpec, host::HostSpec,
     loadout::LoadoutSpec, model::ModelSpec, policy::PolicySpec, run::RunSpec, runtime::RuntimeSpec, task::TaskSpec,
 };
+use super::salvage::Salvaged;
 
 /// Deleting the manifest leaves the real thing alone when this annotation says `disabled`.
 pub const ANNOTATION_PRUNE: &str = "arcology/prune";
@@ -120,6 +121,8 @@ impl Document {
 #[derive(Clone, Debug, PartialEq)]
 pub struct Broken {
     pub key: Option<ObjectKey>,
+    /// Whose document it seems to be when its kind is misspelt; for words only, it speaks for nobody.
+    pub meant: Option<ObjectKey>,
     pub place: Place,
     pub diagnostics: Vec<Diagnostic>,
 }
@@ -130,6 +133,8 @@ pub struct ParsedFile {
     pub path: Arc<str>,
     pub documents: Vec<Arc<Document>>,
     pub broken: Vec<Broken>,
+    /// What can be read of the broken ones, to tell what else is wrong with them; never used for anything else.
+    pub salvaged: Vec<Arc<Salvaged>>,
     /// Remarks that do not make anything invalid.
     pub warnings: Vec<Diagnostic>,
 }

@@ -20,6 +20,7 @@ const BOUNDS: [&str; 2] = [code::FILE_TOO_LARGE, code::TOO_MANY_VALUES];
 pub fn manifest(bytes: &[u8]) {
     let parsed = parse::file("fuzz.yaml", bytes);
     bounded(&parsed);
+    salvaged_of_broken(&parsed);
     assert_eq!(parsed, parse::file("fuzz.yaml", bytes), "the same bytes give the same answer");
     for document in &parsed.documents {
         given_back_from_its_text(document);
@@ -45,6 +46,19 @@ fn bounded(parsed: &ParsedFile) {
     for warning in &parsed.warnings {
         assert_eq!(warning.severity, Severity::Warning);
         sound(warning);
+    }
+}
+
+/// Only broken documents are salvaged, each once, and what is said of a place points into the document.
+fn salvaged_of_broken(parsed: &ParsedFile) {
+    let mut places: Vec<_> = parsed.salvaged.iter().map(|one| (&one.document().place, one.key())).collect();
+    places.dedup();
+    assert_eq!(places.len(), parsed.salvaged.len(), "a document is salvaged once");
+    for place in places {
+        assert!(parsed.broken.iter().any(|broken| (&broken.place, broken.key.as_ref()) == place), "{place:?} is sound");
+    }
+    for one in &parsed.salvaged {
+        sound(&one.document().problem(code::UNDECODABLE, Severity::Error, "spec", "anything", None, None));
     }
 }
 

@@ -5,9 +5,12 @@
 
 use std::sync::Arc;
 
+use crate::core::ObjectKey;
+
 use super::diagnostic::{Diagnostic, Severity, SourceSpan};
 use super::document::Document;
 use super::source::{Finding, Source};
+use super::tree::Node;
 use super::{path, split, yaml};
 
 /// The span of the value at `path` in the document; of the nearest parent that exists, else of the first key.
@@ -15,13 +18,13 @@ use super::{path, split, yaml};
 /// Line and column are those of the file; `start..end` are byte offsets within [`Document::text`].
 #[must_use]
 pub fn span_of(document: &Document, path: &str) -> SourceSpan {
-    let source = source_of(document);
-    let span = place_in(&source, path);
-    SourceSpan { line: span.line.max(1).saturating_add(source.first_line.saturating_sub(1)), ..span }
+    let reader = Reader::of(document);
+    let span = reader.place(path);
+    SourceSpan { line: span.line.max(1).saturating_add(reader.source().first_line.saturating_sub(1)), ..span }
 }
 
 impl Document {
-    /// A problem of this document at `path`, complete with the line it stands in.
+    /// A problem of this document at `path`, complete with the line it stands in. For more than one, see [`Reader`].
     #[must_use]
     pub fn problem(
         &self,
@@ -32,22 +35,63 @@ impl Document {
         label: Option<String>,
         help: Option<String>,
     ) -> Diagnostic {
-        let source = source_of(self);
-        let span = place_in(&source, path);
-        source.diagnostic(
-            Finding { code, severity, span, message: message.into(), label, help, first_line: None },
-            Some(&self.key),
-        )
+        Reader::of(self).problem(code, severity, path, message, label, help)
     }
 }
 
-/// The place within the document's text, lines counted from 1 there.
-fn place_in(source: &Source<'_>, path: &str) -> SourceSpan {
-    yaml::tree(source.text).root.map_or_else(|| source.span_at(1, 1), |root| root.locate(&path::steps(path)))
+/// A document's text with its places, read once for any number of problems.
+#[derive(Debug)]
+pub struct Reader {
+    key: ObjectKey,
+    path: Arc<str>,
+    first_line: u32,
+    text: Arc<str>,
+    root: Option<Node>,
 }
 
-fn source_of(document: &Document) -> Source<'_> {
-    let before = split::lines_before_content(&document.text);
-    let first_line = document.place.line.saturating_sub(before).max(1);
-    Source { path: Arc::clone(&document.place.path), first_line, text: &document.text }
+impl Reader {
+    /// Reads the text of a document again.
+    #[must_use]
+    pub fn of(document: &Document) -> Self {
+        let before = split::lines_before_content(&document.text);
+        Self {
+            key: document.key.clone(),
+            path: Arc::clone(&document.place.path),
+            first_line: document.place.line.saturating_sub(before).max(1),
+            text: Arc::clone(&document.text),
+            root: yaml::tree(&document.text).root,
+        }
+    }
+
+    /// Whether it is this document's text that was read.
+    #[must_use]
+    pub fn is_of(&self, document: &Document) -> bool {
+        Arc::ptr_eq(&self.text, &document.text) && self.key == document.key
+    }
+
+    /// A problem at `path`, complete with the line it stands in.
+    #[must_use]
+    pub fn problem(
+        &self,
+        code: &'static str,
+        severity: Severity,
+        path: &str,
+        message: impl Into<String>,
+        label: Option<String>,
+        help: Option<String>,
+    ) -> Diagnostic {
+        let span = self.place(path);
+        let finding = Finding { code, severity, span, message: message.into(), label, help, first_line: None };
+        self.source().diagnostic(finding, Some(&self.key))
+    }
+
+    /// The place within the document's text, lines counted from 1 there.
+    fn place(&self, path: &str) -> SourceSpan {
+        let located = self.root.as_ref().map(|root| root.locate(&path::steps(path)));
+        located.unwrap_or_else(|| self.source().span_at(1, 1))
+    }
+
+    fn source(&self) -> Source<'_> {
+        Source { path: Arc::clone(&self.path), first_line: self.first_line, text: &self.text }
+    }
 }

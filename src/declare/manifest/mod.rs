@@ -23,6 +23,7 @@ pub mod parse;
 pub mod path;
 mod range;
 mod rule;
+pub mod salvage;
 pub mod schema;
 mod secret;
 mod source;
@@ -34,6 +35,7 @@ mod yaml;
 
 pub use diagnostic::{Diagnostic, Severity};
 pub use document::{Broken, Document, ParsedFile, Place, Spec};
+pub use salvage::Salvaged;
 
 /// The only `apiVersion` this version of the program reads.
 pub const API_VERSION: &str = "arcology/v1alpha1";

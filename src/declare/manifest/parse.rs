@@ -9,11 +9,12 @@ use crate::core::text::count;
 use crate::core::{Name, ObjectKey};
 
 use super::diagnose::Refused;
-use super::diagnostic::{Diagnostic, Severity, SourceSpan};
+use super::diagnostic::{Diagnostic, SourceSpan};
 use super::document::{Broken, Document, ParsedFile, Place};
 use super::kind::task::TaskSpec;
 use super::limit::{DIAGNOSTICS_MAX, FILE_DOCUMENTS_MAX};
 use super::rule::{self, Subject};
+use super::salvage::Salvaged;
 use super::source::{Finding, Source};
 use super::yaml::Failure;
 use super::{canonical, code, diagnose, envelope, range, split, submit, text};
@@ -47,6 +48,7 @@ pub fn file(path: &str, bytes: &[u8]) -> ParsedFile {
             }
             Err(refused) => {
                 unlisted.add(parsed.broken.len(), refused.unlisted);
+                parsed.salvaged.extend(refused.salvaged);
                 parsed.broken.push(refused.broken);
             }
         }
@@ -64,7 +66,7 @@ pub fn document(path: &str, first_line: u32, text: &str) -> Result<Document, Bro
     let text_line = first_line.saturating_sub(split::lines_before_content(text)).max(1);
     match one(&Source { path: path.into(), first_line: text_line, text }) {
         Ok((document, _warnings)) => Ok(document),
-        Err(Refused { mut broken, unlisted }) => {
+        Err(Refused { mut broken, unlisted, salvaged: _ }) => {
             mention(&mut broken.diagnostics, unlisted);
             Err(broken)
         }
@@ -125,10 +127,12 @@ pub(super) fn one(source: &Source<'_>) -> Result<(Document, Vec<Diagnostic>), Re
     if complaints.is_empty() {
         return Ok((document, Vec::new()));
     }
+    let places = rule::places_of_errors(&complaints);
     let (diagnostics, unlisted) = diagnose::place(source, &document.key, complaints);
-    if diagnostics.iter().any(|diagnostic| diagnostic.severity == Severity::Error) {
-        let broken = Broken { key: Some(document.key), place: document.place, diagnostics };
-        return Err(Refused { broken, unlisted });
+    if !places.is_empty() {
+        let (key, place) = (Some(document.key.clone()), document.place.clone());
+        let broken = Broken { key, meant: None, place, diagnostics };
+        return Err(Refused { broken, unlisted, salvaged: Salvaged::of(document, places).map(Arc::new) });
     }
     Ok((document, diagnostics))
 }
@@ -139,12 +143,18 @@ fn place(source: &Source<'_>) -> Place {
 }
 
 fn empty(path: &str) -> ParsedFile {
-    ParsedFile { path: path.into(), documents: Vec::new(), broken: Vec::new(), warnings: Vec::new() }
+    ParsedFile {
+        path: path.into(),
+        documents: Vec::new(),
+        broken: Vec::new(),
+        salvaged: Vec::new(),
+        warnings: Vec::new(),
+    }
 }
 
 fn whole_file_broken(mut parsed: ParsedFile, diagnostic: Diagnostic) -> ParsedFile {
     let place = Place { path: Arc::clone(&parsed.path), line: diagnostic.span.line };
-    parsed.broken.push(Broken { key: None, place, diagnostics: vec![diagnostic] });
+    parsed.broken.push(Broken { key: None, meant: None, place, diagnostics: vec![diagnostic] });
     parsed
 }
 

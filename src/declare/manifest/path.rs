@@ -66,8 +66,19 @@ impl Path {
     /// Whether the two are the same place, or one lies inside the other.
     #[must_use]
     pub fn touches(&self, other: &Self) -> bool {
-        let (short, long) = if self.0.len() <= other.0.len() { (&self.0, &other.0) } else { (&other.0, &self.0) };
-        long.strip_prefix(short.as_str()).is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '[']))
+        within(&self.0, &other.0) || within(&other.0, &self.0)
+    }
+
+    /// Whether `path` is this place, or lies inside it.
+    #[must_use]
+    pub fn holds(&self, path: &str) -> bool {
+        within(path, &self.0)
+    }
+
+    /// Whether this place is `path`, or lies inside it.
+    #[must_use]
+    pub fn is_within(&self, path: &str) -> bool {
+        within(&self.0, path)
     }
 }
 
@@ -75,6 +86,11 @@ impl fmt::Display for Path {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
     }
+}
+
+/// Whether `inner` is the place `outer`, or lies inside it.
+fn within(inner: &str, outer: &str) -> bool {
+    inner.strip_prefix(outer).is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '[']))
 }
 
 /// The steps of a written path. Anything that is no path is read as far as it goes.

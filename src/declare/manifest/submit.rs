@@ -75,7 +75,7 @@ fn document(source: &Source<'_>, good: &mut Vec<Named>, bad: &mut Vec<Diagnostic
 /// One task, bare or as a manifest.
 fn task(item: &Node) -> Result<Named, Vec<Finding>> {
     let examined = if FIELDS.iter().any(|field| item.entry(field).is_some()) { manifest(item) } else { bare(item) };
-    let Examined { findings, metadata, spec } = examined;
+    let Examined { findings, metadata, spec, unread: _ } = examined;
     let errors: Vec<_> = findings.into_iter().filter(|finding| finding.severity == Severity::Error).collect();
     match spec {
         Some(Spec::Task(task)) if errors.is_empty() => Ok((metadata.map(|metadata| metadata.name), task)),

@@ -14,7 +14,7 @@ use crate::declare::manifest::{Broken, Diagnostic, Document, ParsedFile, Severit
 use super::candidate::{Candidate, Slot, State};
 use super::object::{Object, Standing};
 use super::prune::{self, Fate};
-use super::{World, presence, settle};
+use super::{World, presence, salvage, settle};
 
 /// All that assembling looks at.
 pub struct Inputs<'a> {
@@ -188,7 +188,8 @@ impl Changes {
 fn broken(candidate: &Candidate<'_>) -> Vec<Broken> {
     let named = candidate.slots.iter().filter_map(|slot| match (&slot.state, slot.before) {
         (State::Bad(place), None) => {
-            Some(Broken { key: Some(slot.key.clone()), place: place.clone(), diagnostics: slot.findings.clone() })
+            let (key, place) = (Some(slot.key.clone()), place.clone());
+            Some(Broken { key, meant: None, place, diagnostics: slot.findings.clone() })
         }
         _ => None,
     });
@@ -205,7 +206,7 @@ fn broken(candidate: &Candidate<'_>) -> Vec<Broken> {
     all
 }
 
-/// Every diagnostic of the revision once, in the order in which a person reads: by file, line and column.
+/// Every diagnostic of the revision once, with what can be told of broken documents beyond their form, in the order in which a person reads: by file, line and column.
 fn diagnostics(
     candidate: &mut Candidate<'_>,
     files: &BTreeMap<Arc<str>, Arc<ParsedFile>>,
@@ -219,6 +220,7 @@ fn diagnostics(
     for slot in &mut candidate.slots {
         all.append(&mut slot.findings);
     }
+    all.extend(salvage::findings(candidate, files));
     all.sort_by(|a, b| (&a.path, a.span, a).cmp(&(&b.path, b.span, b)));
     all.dedup();
     all

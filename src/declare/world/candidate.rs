@@ -5,12 +5,13 @@
 
 use std::cell::{Cell, OnceCell};
 use std::collections::{BTreeMap, HashMap};
+use std::fmt::Display;
 use std::ops::Range;
 use std::sync::Arc;
 
 use crate::core::{Kind, ObjectKey};
 use crate::declare::manifest::kind::capability;
-use crate::declare::manifest::{Broken, Diagnostic, Document, Place, Spec};
+use crate::declare::manifest::{Broken, Diagnostic, Document, Place, Salvaged, Spec};
 
 use super::object::Object;
 
@@ -52,6 +53,42 @@ impl<'a> Slot<'a> {
 pub struct Subject<'a> {
     pub slot: usize,
     pub document: &'a Document,
+    /// Set for what was read of a broken document, which stands in no slot: some of its values are stand-ins.
+    pub salvaged: Option<&'a Salvaged>,
+}
+
+impl<'a> Subject<'a> {
+    /// A document without any problem of its own.
+    #[must_use]
+    pub fn whole(slot: usize, document: &'a Document) -> Self {
+        Self { slot, document, salvaged: None }
+    }
+
+    /// What could be read of a broken document.
+    #[must_use]
+    pub fn salvaged(salvaged: &'a Salvaged) -> Self {
+        Self { slot: usize::MAX, document: salvaged.document(), salvaged: Some(salvaged) }
+    }
+
+    /// Whether the value at `path` is what the text says, leaving aside what is inside it. A rule that looks at more
+    /// than the place at which it tells something asks this first.
+    #[must_use]
+    pub fn reads(&self, path: impl Display) -> bool {
+        self.salvaged.is_none_or(|salvaged| salvaged.reads(path))
+    }
+
+    /// Whether the value at `path` is what the text says, with all that is inside it.
+    #[must_use]
+    pub fn reads_all_of(&self, path: impl Display) -> bool {
+        self.salvaged.is_none_or(|salvaged| salvaged.reads_all_of(path))
+    }
+
+    /// Whether what seems to be missing cannot stand elsewhere in the text, out of place. A rule asks this before it
+    /// says that something is missing.
+    #[must_use]
+    pub fn nothing_astray(&self) -> bool {
+        self.salvaged.is_none_or(Salvaged::nothing_astray)
+    }
 }
 
 /// What a name leads to.
@@ -70,6 +107,8 @@ pub struct Candidate<'a> {
     pub(super) index: HashMap<(Kind, &'a str), usize>,
     /// Documents whose name could not be read: they might be what somebody refers to.
     pub(super) unreadable: Vec<&'a Broken>,
+    /// Of those, where the ones stand that seem to be somebody's.
+    meant: HashMap<(Kind, &'a str), &'a Place>,
     exists: &'a dyn Fn(&str) -> bool,
     offers: OnceCell<BTreeMap<&'a str, Vec<&'a str>>>,
     /// How many more objects may be looked through to word a helpful message.
@@ -89,7 +128,20 @@ impl<'a> Candidate<'a> {
         exists: &'a dyn Fn(&str) -> bool,
     ) -> Self {
         debug_assert!(slots.windows(2).all(|pair| pair[0].key < pair[1].key), "slots are sorted by key");
-        Self { slots, index, unreadable, exists, offers: OnceCell::new(), searches_left: Cell::new(SEARCHES_MAX) }
+        let meant = |broken: &&'a Broken| {
+            let (key, place) = (broken.meant.as_ref()?, &broken.place);
+            Some(((key.kind, key.name.as_str()), place))
+        };
+        let meant = unreadable.iter().rev().filter_map(meant).collect();
+        Self {
+            slots,
+            index,
+            unreadable,
+            meant,
+            exists,
+            offers: OnceCell::new(),
+            searches_left: Cell::new(SEARCHES_MAX),
+        }
     }
 
     /// Where the documents stand whose name could not be read.
@@ -112,11 +164,13 @@ impl<'a> Candidate<'a> {
     /// What a name leads to, with the reason where that is nothing.
     #[must_use]
     pub fn find(&self, kind: Kind, name: &str) -> Found<'_> {
-        let Some(slot) = self.index.get(&(kind, name)).map(|at| &self.slots[*at]) else { return Found::Unknown };
-        match (&slot.state, slot.effective()) {
-            (_, Some(document)) => Found::Present(document),
-            (State::Bad(place), None) => Found::Broken(place),
-            (State::Gone | State::Good(_), None) => Found::Unknown,
+        let slot = self.index.get(&(kind, name)).map(|at| &self.slots[*at]);
+        match slot.map(|slot| (&slot.state, slot.effective())) {
+            Some((_, Some(document))) => Found::Present(document),
+            Some((State::Bad(place), None)) => Found::Broken(place),
+            Some((State::Gone | State::Good(_), None)) | None => {
+                self.meant.get(&(kind, name)).map_or(Found::Unknown, |place| Found::Broken(place))
+            }
         }
     }
 
@@ -130,7 +184,7 @@ impl<'a> Candidate<'a> {
 
     /// Every object of a kind in the version that others refer to, by name.
     pub fn of_kind(&self, kind: Kind) -> impl Iterator<Item = Subject<'a>> + '_ {
-        self.range(kind).filter_map(|slot| Some(Subject { slot, document: self.slots[slot].effective()? }))
+        self.range(kind).filter_map(|slot| Some(Subject::whole(slot, self.slots[slot].effective()?)))
     }
 
     /// Whether the subject is the revision's own version, so that it can still be refused.

@@ -4,8 +4,8 @@
 //! ([`assemble`]). Broken objects keep their last good version; nothing here decides what to do about a difference.
 //!
 //! The way through: `presence` lays the revision beside what is in force, `settle` lets the [`rule`]s decide which
-//! newest versions can be used, `prune` decides about what is gone, [`assemble`] puts the outcome together. All of it
-//! is done anew for every revision: ten thousand objects take some ten milliseconds, and nothing can be stale.
+//! newest versions can be used, `prune` decides about what is gone, [`assemble`] puts the outcome together; last,
+//! `salvage` lets the rules look at what can be read of broken documents, for diagnostics alone. All of it is done anew for every revision: ten thousand objects take some ten milliseconds, and nothing can be stale.
 
 pub mod assemble;
 pub mod candidate;
@@ -20,6 +20,7 @@ pub mod problem;
 mod prune;
 pub mod reference;
 pub mod rule;
+mod salvage;
 mod settle;
 
 use std::collections::BTreeMap;

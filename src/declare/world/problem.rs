@@ -3,6 +3,7 @@
 use std::fmt::Display;
 
 use crate::declare::manifest::code::Code;
+use crate::declare::manifest::locate::Reader;
 use crate::declare::manifest::path::Path;
 use crate::declare::manifest::{Diagnostic, Document, Severity};
 
@@ -44,9 +45,21 @@ impl Problem {
         self
     }
 
+    /// The field it is told at.
+    #[must_use]
+    pub fn path(&self) -> &str {
+        &self.path
+    }
+
     /// The diagnostic for it.
     #[must_use]
     pub fn locate(self, document: &Document, code: &Code, severity: Severity) -> Diagnostic {
-        document.problem(code.code, severity, &self.path, self.message, self.label, self.help)
+        self.locate_by(&Reader::of(document), code, severity)
+    }
+
+    /// The diagnostic for it, in a document that was read before.
+    #[must_use]
+    pub fn locate_by(self, reader: &Reader, code: &Code, severity: Severity) -> Diagnostic {
+        reader.problem(code.code, severity, &self.path, self.message, self.label, self.help)
     }
 }

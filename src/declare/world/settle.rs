@@ -46,7 +46,7 @@ fn look_at_each(world: &mut Candidate<'_>, kind: Kind, due: &[usize]) -> BTreeSe
     for &slot in due {
         if let State::Good(document) = world.slots[slot].state {
             for check in rule::each(kind) {
-                check(Subject { slot, document }, world, &mut report);
+                check(Subject::whole(slot, document), world, &mut report);
             }
         }
     }

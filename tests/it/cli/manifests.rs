@@ -46,6 +46,34 @@ fn a_typing_error_is_told_with_its_place_in_every_format() {
 }
 
 #[test]
+fn a_wrong_reference_is_told_beside_the_wrong_word_in_the_same_line() {
+    let context = Context::with_repository();
+    context.replace("manifests/loadout.yaml", "{model: textrank, state: loaded}", "{model: textrnk, state: loadd}");
+    let text = context.run(&["validate"]);
+    assert_eq!(text.code, 1);
+    insta::assert_snapshot!(text.out, @"
+    error[ARC301]: unknown Model `textrnk`
+      --> manifests/loadout.yaml:12:15
+       |
+    12 |     - {model: textrnk, state: loadd} # loaded | onDemand | unloaded
+       |               ^^^^^^^ declared: lead, textrank
+       |
+       = help: did you mean `textrank`?
+
+    error[ARC204]: `spec.models[0].state` cannot be `loadd`
+      --> manifests/loadout.yaml:12:31
+       |
+    12 |     - {model: textrnk, state: loadd} # loaded | onDemand | unloaded
+       |                               ^^^^^ not one of the allowed values
+       |
+       = help: did you mean `loaded`? allowed: `loaded`, `onDemand`, `unloaded`
+
+    these problems have a page each: ARC204, ARC301; for one of them: arcology explain ARC204
+    2 errors in 1 file (8 read)
+    ");
+}
+
+#[test]
 fn calls_that_cannot_work_leave_with_2() {
     let context = Context::new();
     context.write("manifests/.keep", "");

@@ -1,8 +1,10 @@
 //! The world in force, revision after revision, as the engine assembles it.
 
 mod assembling;
+mod injury;
 mod properties;
 mod pruning;
+mod salvage;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -42,6 +44,13 @@ impl Tree {
 
     fn write(&mut self, path: &str, text: &str) {
         self.files.insert(path.into(), Arc::new(parse::file(path, text.as_bytes())));
+    }
+
+    /// The same files as if nothing could be read of broken documents.
+    fn without_salvage(&self) -> Self {
+        let strip = |file: &ParsedFile| Arc::new(ParsedFile { salvaged: Vec::new(), ..file.clone() });
+        let files = self.files.iter().map(|(path, file)| (Arc::clone(path), strip(file))).collect();
+        Self { files, others: self.others.clone() }
     }
 
     fn remove(&mut self, path: &str) {

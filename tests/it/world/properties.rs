@@ -52,6 +52,12 @@ enum Piece {
     Misspelt {
         name: usize,
     },
+    /// A Loadout whose state is no state, and whose model may not be there.
+    Hurt {
+        name: usize,
+        host: usize,
+        model: usize,
+    },
     /// A document that cannot be read at all.
     Garbage,
 }
@@ -67,7 +73,8 @@ fn piece() -> impl Strategy<Value = Piece> {
         3 => (n.clone(), prop::option::of(n.clone())).prop_map(|(name, after)| Piece::Task { name, after }),
         1 => (n.clone(), prop::option::of(n.clone()), 0..4usize)
             .prop_map(|(name, host, budget)| Piece::Policy { name, host, budget }),
-        2 => n.prop_map(|name| Piece::Misspelt { name }),
+        2 => n.clone().prop_map(|name| Piece::Misspelt { name }),
+        2 => (n.clone(), n.clone(), n.clone()).prop_map(|(name, host, model)| Piece::Hurt { name, host, model }),
         1 => Just(Piece::Garbage),
     ]
 }
@@ -99,6 +106,10 @@ fn written(piece: &Piece) -> String {
             manifest("Policy", at(*name), &format!("{selector}pruneBudget: {budget}"))
         }
         Piece::Misspelt { name } => manifest("Host", at(*name), "adress: 10.0.0.1"),
+        Piece::Hurt { name, host, model } => {
+            let spec = format!("host: {}, models: [{{model: {}, state: loadd}}]", at(*host), at(*model));
+            manifest("Loadout", at(*name), &spec)
+        }
         Piece::Garbage => "}{\n".to_owned(),
     }
 }
@@ -254,6 +265,21 @@ proptest! {
             prop_assert!(second.changes.is_empty(), "{:?}", second.changes);
             prop_assert_eq!(&first.world.diagnostics, &second.world.diagnostics);
             prop_assert!(first.world.objects.iter().all(|(key, object)| Arc::ptr_eq(object, &second.world.objects[key])));
+        }
+    }
+
+    #[test]
+    fn what_is_salvaged_of_broken_documents_is_told_and_decides_nothing(edits in edits()) {
+        let (mut telling, mut silent) = (Engine::default(), Engine::default());
+        let mut tree = Tree::default();
+        for edit in &edits {
+            apply(&mut tree, edit);
+            let (one, other) = (telling.apply(&tree), silent.apply(&tree.without_salvage()));
+            prop_assert_eq!(&one.world.objects, &other.world.objects);
+            prop_assert_eq!(&one.world.broken, &other.world.broken);
+            prop_assert_eq!(&one.changes, &other.changes);
+            let told = &one.world.diagnostics;
+            prop_assert!(other.world.diagnostics.iter().all(|diagnostic| told.contains(diagnostic)));
         }
     }
 

@@ -23,11 +23,18 @@ pub fn check(subject: &Subject<'_>, complaints: &mut Vec<Complaint>) {
                 None => format!("`{adapter}` takes {}", names.join(", ")),
             };
             let message = format!("the adapter `{adapter}` has no option {}", super::super::source::quoted(option));
-            complaints.push(Complaint::new(ADAPTER_OPTION, path, message).at_key().label("unknown option").help(help));
+            complaints.push(
+                Complaint::new(ADAPTER_OPTION, path, message)
+                    .follows_from(spec("adapter"))
+                    .at_key()
+                    .label("unknown option")
+                    .help(help),
+            );
         } else if let Err(why) = (known.check)(option, value) {
             let message = format!("the option `{option}` of `{adapter}` cannot be used");
             complaints.push(
                 Complaint::new(ADAPTER_OPTION, path, message)
+                    .follows_from(spec("adapter"))
                     .label(why)
                     .help(format!("`arcology schema runtime` tells what it takes; so does docs/adapters/{adapter}.md")),
             );

@@ -8,14 +8,15 @@ pub fn check(subject: &Subject<'_>, complaints: &mut Vec<Complaint>) {
     let Spec::Runtime(runtime) = subject.spec else { return };
     let adapter = runtime.adapter.as_str();
     let complaint = |message: String| Complaint::new(ENDPOINT, spec("endpoint"), message);
+    let by_adapter = |message: String| complaint(message).follows_from(spec("adapter"));
     match &runtime.endpoint {
         None if runtime.adapter.needs_endpoint() => complaints.push(
-            complaint(format!("the adapter `{adapter}` is reached over HTTP, but there is no endpoint"))
+            by_adapter(format!("the adapter `{adapter}` is reached over HTTP, but there is no endpoint"))
                 .label("`endpoint` is missing here")
                 .help("for example `endpoint: http://127.0.0.1:8080`"),
         ),
         Some(_) if !runtime.adapter.needs_endpoint() => complaints.push(
-            complaint(format!("the adapter `{adapter}` is not reached over HTTP"))
+            by_adapter(format!("the adapter `{adapter}` is not reached over HTTP"))
                 .at_key()
                 .label("not used")
                 .help("remove this line"),

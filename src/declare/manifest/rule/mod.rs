@@ -41,6 +41,8 @@ pub struct Complaint {
     pub code: &'static str,
     pub severity: Severity,
     pub path: Path,
+    /// Another place without which nobody can say this.
+    pub follows_from: Option<Path>,
     /// True when the key itself is the problem, not its value.
     pub at_key: bool,
     pub message: String,
@@ -50,7 +52,16 @@ pub struct Complaint {
 
 impl Complaint {
     fn new(code: &'static str, path: Path, message: impl Into<String>) -> Self {
-        Self { code, severity: Severity::Error, path, at_key: false, message: message.into(), label: None, help: None }
+        Self {
+            code,
+            severity: Severity::Error,
+            path,
+            follows_from: None,
+            at_key: false,
+            message: message.into(),
+            label: None,
+            help: None,
+        }
     }
 
     fn label(mut self, label: impl Into<String>) -> Self {
@@ -61,6 +72,17 @@ impl Complaint {
     fn help(mut self, help: impl Into<String>) -> Self {
         self.help = Some(help.into());
         self
+    }
+
+    /// Depends on what stands at `other` too, so that it is not told when that cannot be read.
+    fn follows_from(mut self, other: Path) -> Self {
+        self.follows_from = Some(other);
+        self
+    }
+
+    /// Whether it is about what stands at `other`, or follows from that.
+    pub(super) fn depends_on(&self, other: &Path) -> bool {
+        self.path.touches(other) || self.follows_from.as_ref().is_some_and(|from| from.touches(other))
     }
 
     /// Points to the key, because that is what is wrong.
@@ -101,6 +123,13 @@ pub fn complaints(subject: &Subject<'_>) -> Vec<Complaint> {
         rule(subject, &mut complaints);
     }
     complaints
+}
+
+/// The places that errors are told at.
+#[must_use]
+pub fn places_of_errors(complaints: &[Complaint]) -> Vec<Path> {
+    let errors = complaints.iter().filter(|complaint| complaint.severity == Severity::Error);
+    errors.map(|complaint| complaint.path.clone()).collect()
 }
 
 /// The path of a field of the spec.

@@ -21,27 +21,58 @@ struct Source {
     list: bool,
 }
 
-/// Reports sources and outputs that do not exist, steps that wait for each other, and edges of the wrong type.
-pub fn check(subject: Subject<'_>, _: &Candidate<'_>, report: &mut Report) {
+/// Reports sources and outputs that do not exist, and edges of the wrong type.
+pub fn sources(subject: Subject<'_>, _: &Candidate<'_>, report: &mut Report) {
     let Spec::Blueprint(spec) = &subject.document.spec else { return };
+    let steps_known = knows_steps(subject, spec);
+    let all_known = steps_known && knows_inputs(subject, spec);
     for (i, node) in spec.nodes.iter().enumerate() {
         for (j, from) in node.from.iter().enumerate() {
             let path = format!("spec.nodes[{i}].from[{j}]");
             match source(spec, from) {
+                None if !all_known => {}
                 None => report.error(subject, &code::UNKNOWN_STEP, unknown(spec, &path, from)),
-                Some(Source { data: Some(data), .. }) => wrong_type(subject, &path, node, from, data, report),
-                Some(Source { data: None, .. }) => {}
+                Some(Source { data: Some(data), .. }) if knows_type_of(subject, from) => {
+                    wrong_type(subject, &path, node, from, data, report);
+                }
+                Some(Source { .. }) => {}
             }
         }
-        fan_out(subject, spec, i, node, report);
     }
-    for (name, step) in &spec.outputs {
+    for (name, step) in spec.outputs.iter().filter(|_| steps_known) {
         if node_of(spec, step).is_none() {
             let problem = unknown(spec, &field("spec.outputs", name), step);
             report.error(subject, &code::UNKNOWN_STEP, problem);
         }
     }
-    cycles(subject, spec, report);
+}
+
+/// Whether every step of the blueprint is known by its id, so that there can be no other.
+fn knows_steps(subject: Subject<'_>, spec: &BlueprintSpec) -> bool {
+    subject.nothing_astray()
+        && subject.reads("spec.nodes")
+        && (0..spec.nodes.len()).all(|i| subject.reads(format_args!("spec.nodes[{i}].id")))
+}
+
+/// Whether every input is known. What is no input at all may be the field of one whose name was forgotten.
+fn knows_inputs(subject: Subject<'_>, spec: &BlueprintSpec) -> bool {
+    let known = |name: &String| subject.reads(field("spec.inputs", name));
+    subject.salvaged.is_none() || (subject.reads("spec.inputs") && spec.inputs.keys().all(known))
+}
+
+/// Whether what a source gives could be read. What a step gives follows from its capability, and one that could not be
+/// read is no capability.
+fn knows_type_of(subject: Subject<'_>, from: &str) -> bool {
+    let known = |name: &str| subject.reads_all_of(field("spec.inputs", name));
+    subject.salvaged.is_none() || from.strip_prefix(INPUT_PREFIX).is_none_or(known)
+}
+
+/// Reports steps that say `each` and take no list.
+pub fn lists(subject: Subject<'_>, _: &Candidate<'_>, report: &mut Report) {
+    let Spec::Blueprint(spec) = &subject.document.spec else { return };
+    for (i, node) in spec.nodes.iter().enumerate() {
+        fan_out(subject, spec, i, node, report);
+    }
 }
 
 fn node_of(spec: &BlueprintSpec, id: &str) -> Option<usize> {
@@ -112,7 +143,9 @@ fn fan_out(subject: Subject<'_>, spec: &BlueprintSpec, i: usize, node: &NodeSpec
     }
 }
 
-fn cycles(subject: Subject<'_>, spec: &BlueprintSpec, report: &mut Report) {
+/// Reports steps that wait for each other.
+pub fn cycles(subject: Subject<'_>, _: &Candidate<'_>, report: &mut Report) {
+    let Spec::Blueprint(spec) = &subject.document.spec else { return };
     let edges: Vec<Vec<usize>> =
         spec.nodes.iter().map(|node| node.from.iter().filter_map(|from| node_of(spec, from)).collect()).collect();
     for knot in graph::knots(&edges, |_| true) {
@@ -162,16 +195,13 @@ error ARC313 Blueprint/b at `inputs.doc`: no step or input `inputs.doc`
     #[test]
     fn edges_of_the_wrong_type_are_told_with_what_could_stand_between() {
         insta::assert_snapshot!(told(&[
-            manifest("Runtime", "tools", "host: desk, adapter: exec, capabilities: [audio.tts, ocr.pdf]"),
+            manifest("Runtime", "tools", "host: desk, adapter: openai, endpoint: \"http://127.0.0.1:9\", capabilities: [audio.tts, ocr.pdf]"),
             manifest(
                 "Blueprint",
                 "b",
                 "inputs: {packet: {type: pdf}}, nodes: [{id: voice, capability: audio.tts, from: [inputs.packet]}, {id: ocr, capability: ocr.pdf, from: [voice]}, {id: vector, capability: text.embed, from: [ocr]}, {id: talk, capability: audio.tts, from: [vector]}]"
             ),
         ]), @r#"
-warning ARC323 Runtime/tools at `exec`: this version reads `exec` runtimes but does not drive them yet
-  ^ not driven yet
-  = it will be shown as not driven: nothing is observed, loaded or run on it; driven today: builtin, llama-swap
 error ARC315 Blueprint/b at `inputs.packet`: `audio.tts` takes text, but `inputs.packet` gives pdf
   ^ this is pdf
   = put a step between that turns pdf into text: `doc.extract`, `ocr.pdf`

@@ -69,7 +69,7 @@ pub fn task(subject: Subject<'_>, world: &Candidate<'_>, report: &mut Report) {
             wanted.push(one);
         }
     }
-    if wanted.is_empty() {
+    if wanted.is_empty() || !subject.reads_all_of("spec.capability") {
         return;
     }
     // The links of a chain may be done in different places: what is named must be of use for at least one.

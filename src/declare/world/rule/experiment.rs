@@ -18,6 +18,9 @@ const SUMMARIES: [&str; 3] = ["mean", "min", "max"];
 pub fn check(subject: Subject<'_>, world: &Candidate<'_>, report: &mut Report) {
     let Spec::Experiment(spec) = &subject.document.spec else { return };
     let Some(golden_set) = world.golden_set(spec.golden_set.as_str()) else { return };
+    if !subject.reads("spec.goldenSet") {
+        return;
+    }
     if let Some(winner) = &spec.winner {
         metric(subject, spec, golden_set, "spec.winner.by", &winner.by, report);
         for (i, guard) in winner.guard.iter().enumerate() {
@@ -27,7 +30,8 @@ pub fn check(subject: Subject<'_>, world: &Candidate<'_>, report: &mut Report) {
     let candidates = spec.candidates.iter().enumerate();
     let candidates = candidates.map(|(i, contender)| (format!("spec.candidates[{i}]"), contender));
     // A baseline that is a candidate too was looked at there.
-    let baseline = spec.baseline.iter().filter(|baseline| !spec.candidates.contains(baseline));
+    let comparable = subject.reads_all_of("spec.candidates") && subject.reads_all_of("spec.baseline");
+    let baseline = spec.baseline.iter().filter(|baseline| comparable && !spec.candidates.contains(baseline));
     for (path, contender) in candidates.chain(baseline.map(|one| ("spec.baseline".to_owned(), one))) {
         able(subject, world, golden_set, &path, contender, report);
     }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use crate::core::text::nearest;
 use crate::core::{Kind, Name};
 use crate::declare::manifest::Spec;
 use crate::declare::manifest::kind::loadout::{DesiredState, LoadoutSpec};
@@ -58,7 +59,11 @@ pub fn check(subject: Subject<'_>, world: &Candidate<'_>, report: &mut Report) {
     for (i, entry) in spec.models.iter().enumerate() {
         served_here(subject, world, spec, &format!("spec.models[{i}].model"), &entry.model, report);
     }
-    if let Some(rollback) = spec.rollback.as_ref().filter(|rollback| !is_listed(spec, &rollback.model)) {
+    // Whether something is not among the models can only be said when all of them are known.
+    let all_known = subject.nothing_astray()
+        && subject.reads("spec.models")
+        && (0..spec.models.len()).all(|i| subject.reads(format_args!("spec.models[{i}].model")));
+    if let Some(rollback) = spec.rollback.as_ref().filter(|one| all_known && !is_listed(spec, &one.model)) {
         served_here(subject, world, spec, "spec.rollback.model", &rollback.model, report);
     }
     let Some(copilot) = spec.copilot.as_ref().filter(|copilot| world.model(copilot.as_str()).is_some()) else { return };
@@ -71,11 +76,17 @@ pub fn check(subject: Subject<'_>, world: &Candidate<'_>, report: &mut Report) {
         )
         .label("the copilot is always loaded")
         .help("write `loaded`, or name another copilot"),
+        None if !all_known || spec.models.iter().any(|entry| is_misspelt(world, &entry.model, copilot)) => return,
         None => Problem::at("spec.copilot", format_args!("the copilot `{copilot}` is not among the models"))
             .label("not listed in spec.models")
             .help(format_args!("add `- {{model: {copilot}, state: loaded}}` to spec.models")),
     };
     report.error(subject, &code::COPILOT, problem);
+}
+
+/// Whether a name that leads nowhere, and was told so, is probably meant to be this model's.
+fn is_misspelt(world: &Candidate<'_>, name: &Name, model: &Name) -> bool {
+    world.model(name.as_str()).is_none() && nearest(name.as_str(), [model.as_str()]).is_some()
 }
 
 fn is_listed(spec: &LoadoutSpec, model: &Name) -> bool {
@@ -91,7 +102,7 @@ fn served_here(
     report: &mut Report,
 ) {
     let Some(model) = world.model(name.as_str()) else { return };
-    if world.host(spec.host.as_str()).is_none() {
+    if world.host(spec.host.as_str()).is_none() || !subject.reads("spec.host") {
         return;
     }
     if model.served_by.iter().any(|served| is_on(world, &served.runtime, &spec.host)) {
@@ -200,6 +211,19 @@ error ARC305 Loadout/m at `qwen`: no runtime of Host `attic` serves Model `qwen`
 error ARC306 Loadout/m at `unloaded`: `there` is the copilot, and is to be unloaded
   ^ the copilot is always loaded
   = write `loaded`, or name another copilot
+"#);
+    }
+
+    #[test]
+    fn a_copilot_misspelt_in_the_list_is_told_once() {
+        insta::assert_snapshot!(told(&[manifest(
+            "Loadout",
+            "l",
+            "host: desk, copilot: qwen, models: [{model: qwem, state: loaded}]"
+        )]), @r#"
+error ARC301 Loadout/l at `qwem`: unknown Model `qwem`
+  ^ declared: large, lead, qwen
+  = did you mean `qwen`?
 "#);
     }
 

@@ -16,6 +16,9 @@ use super::capability::listed;
 pub fn check(subject: Subject<'_>, world: &Candidate<'_>, report: &mut Report) {
     let Spec::Run(spec) = &subject.document.spec else { return };
     let Some(blueprint) = world.blueprint(spec.blueprint.as_str()) else { return };
+    if !subject.reads("spec.blueprint") {
+        return;
+    }
     let known: Vec<&str> = blueprint.inputs.keys().map(String::as_str).collect();
     for (name, given) in &spec.inputs {
         let path = field("spec.inputs", name);
@@ -32,7 +35,8 @@ pub fn check(subject: Subject<'_>, world: &Candidate<'_>, report: &mut Report) {
             }
         }
     }
-    for (name, wanted) in blueprint.inputs.iter().filter(|(name, _)| !spec.inputs.contains_key(*name)) {
+    let missing = |name: &String| subject.nothing_astray() && !spec.inputs.contains_key(name);
+    for (name, wanted) in blueprint.inputs.iter().filter(|(name, _)| missing(name)) {
         let message = format!("input `{name}` of Blueprint `{}` is missing", spec.blueprint);
         let problem = Problem::at("spec.inputs", message)
             .label(format_args!("needs `{name}`: {}", sort(wanted)))

@@ -92,12 +92,9 @@ error ARC315 Task/b at `text.generate`: `text.generate` takes text or json, but 
     #[test]
     fn text_for_what_does_not_take_text_is_told() {
         insta::assert_snapshot!(told(&[
-            manifest("Runtime", "tools", "host: desk, adapter: exec, capabilities: [ocr.pdf]"),
+            manifest("Runtime", "tools", "host: desk, adapter: openai, endpoint: \"http://127.0.0.1:9\", capabilities: [ocr.pdf]"),
             manifest("Task", "a", "capability: ocr.pdf, inputs: {text: hello}"),
         ]), @r#"
-warning ARC323 Runtime/tools at `exec`: this version reads `exec` runtimes but does not drive them yet
-  ^ not driven yet
-  = it will be shown as not driven: nothing is observed, loaded or run on it; driven today: builtin, llama-swap
 error ARC315 Task/a at `hello`: `ocr.pdf` takes pdf, not text
   ^ this is text
   = give it files instead: `inputs: {files: [PATH]}`

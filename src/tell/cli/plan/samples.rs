@@ -96,7 +96,7 @@ pub fn worlds() -> (World, World) {
             object(runtime(), "builtin", runtime_line, Standing::PruneHeld { reason: "it is the last Runtime".into() }),
         ]
         .into(),
-        broken: vec![Broken { key: None, place: broken_place, diagnostics: vec![problem.clone()] }],
+        broken: vec![Broken { key: None, meant: None, place: broken_place, diagnostics: vec![problem.clone()] }],
         diagnostics: vec![problem],
     };
     (base, head)
