@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use arcology::core::{Name, Timestamp};
 use arcology::decide::reconcile::{self, Inputs};
+use arcology::decide::scheduler::SchedulerView;
 use arcology::declare::manifest::kind::blueprint::BlueprintSpec;
 use arcology::declare::manifest::kind::host::HostSpec;
 use arcology::declare::manifest::kind::loadout::LoadoutSpec;
@@ -119,6 +120,8 @@ pub fn plan(world: &World) -> usize {
         tasks: &BTreeMap::new(),
         histories: &BTreeMap::new(),
         load_times: &BTreeMap::new(),
+        scheduler: &SchedulerView::default(),
+        refusals: &BTreeMap::new(),
         now: Timestamp::now(),
     };
     reconcile::plan(&inputs).statuses.len()

@@ -14,7 +14,7 @@ use std::time::Duration;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
-use crate::act::clock::SystemClock;
+use crate::act::clock::{SystemClock, SystemSteady};
 use crate::act::engine::{Engine, Handle, Options};
 use crate::act::source;
 use crate::decide::reconcile::{ObjectStatus, Sync};
@@ -92,6 +92,7 @@ async fn up(args: UpArgs) -> ExitCode {
         credentials_dir: args.credentials.clone(),
         inputs_dirs: args.inputs.clone(),
         clock: Arc::new(SystemClock),
+        steady: Arc::new(SystemSteady::default()),
     };
     let engine = match Engine::start(options).await {
         Ok(engine) => engine,

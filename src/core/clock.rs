@@ -8,6 +8,12 @@ pub trait Clock: Send + Sync + 'static {
     fn now(&self) -> Timestamp;
 }
 
+/// Measures time: a clock that nobody can set. Lengths are measured by it, dates are not.
+pub trait Steady: Send + Sync + 'static {
+    /// Milliseconds since some fixed moment. Never runs backwards.
+    fn steady_ms(&self) -> u64;
+}
+
 /// Whole milliseconds since `earlier`, never negative: clocks jump, ages do not run backwards.
 #[must_use]
 pub fn millis_since(earlier: Timestamp, now: Timestamp) -> u64 {

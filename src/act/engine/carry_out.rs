@@ -11,22 +11,24 @@ use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
-use crate::act::controller::breaker::Allow;
 use crate::act::controller::{Outcome, Run};
 use crate::act::runtime::{Fault, RuntimeError};
 use crate::core::clock::millis_since;
 use crate::core::text::age;
 use crate::core::{Kind, Name, ObjectKey, Timestamp};
+use crate::decide::dispatch::CallFailure;
 use crate::decide::reconcile::{
-    Bookkeeping, Failure, HoldReason, Intent, ObjectPlan, ObjectStatus, Sync, Target, Verb, task,
+    Bookkeeping, Failure, Hold, HoldReason, Intent, ObjectPlan, ObjectStatus, Sync, Target, Verb, lock, task,
 };
+use crate::decide::scheduler::{ClaimVerb, ModelAt};
 use crate::decide::view::ModelState;
 use crate::declare::manifest::Spec;
 use crate::remember::store::row::InventoryRow;
 use crate::remember::store::{AuditEntry, Effects, NewIntent};
 
+use super::dispatch::{Refusal, effect};
 use super::intake;
-use super::observe::{self, look_now};
+use super::observe;
 use super::shared::{Edge, Shared};
 
 /// How often a settled object is planned again although nothing happened.
@@ -40,6 +42,8 @@ pub async fn reconcile(shared: Arc<Shared>, run: Run<ObjectKey, Edge>, stop: Can
     let now = shared.now();
     let plan = {
         let mut memory = shared.memory();
+        // What the scheduler answered last time is asked again.
+        memory.note_refusal(&key, None);
         let plan = memory.plan(&key, now);
         if let Some(plan) = &plan {
             memory.settle_loops(plan, now);
@@ -61,6 +65,12 @@ pub async fn reconcile(shared: Arc<Shared>, run: Run<ObjectKey, Edge>, stop: Can
         match carry_out(&shared, intent, &stop).await {
             Ok(Done::Carried) => {}
             Ok(Done::Overtaken) => return Outcome::resync(Duration::ZERO),
+            Ok(Done::Refused(hold)) => {
+                let mut memory = shared.memory();
+                memory.note_refusal(&key, Some(hold));
+                drop(memory);
+                break;
+            }
             Err(error) => return failed(&shared, &key, &error),
         }
     }
@@ -90,11 +100,30 @@ fn outcome(shared: &Shared, key: &ObjectKey, before: &ObjectPlan) -> Outcome<Edg
     if let Some(until) = plan.status.hold.as_ref().and_then(|hold| hold.until) {
         return Outcome::resync(until_then(now, until));
     }
+    if plan.status.hold.as_ref().is_some_and(|hold| is_the_schedulers(hold.reason)) {
+        let mut on = runtimes_of(&plan.status, shared, key);
+        on.push(Edge::Locks);
+        return Outcome::wait(on, WAIT_MAX, plan.status.reason);
+    }
     let on = runtimes_of(&plan.status, shared, key);
     if on.is_empty() || plan.status.hold.is_some() {
         return Outcome::resync(RESYNC);
     }
     Outcome::wait(on, WAIT_MAX, plan.status.reason)
+}
+
+/// Whether the scheduler's letting go is what an object waits for.
+fn is_the_schedulers(reason: HoldReason) -> bool {
+    match reason {
+        HoldReason::Lock | HoldReason::Lease | HoldReason::VramFull => true,
+        HoldReason::Suspended
+        | HoldReason::Paused
+        | HoldReason::Dependency
+        | HoldReason::Window
+        | HoldReason::Confirm
+        | HoldReason::Backoff
+        | HoldReason::DriftLoop => false,
+    }
 }
 
 fn until_then(now: Timestamp, until: Timestamp) -> Duration {
@@ -152,6 +181,8 @@ pub enum Trouble {
     NotDriven(String),
     #[error("{0}")]
     Task(String),
+    #[error(transparent)]
+    Refused(#[from] Refusal),
 }
 
 impl Trouble {
@@ -161,7 +192,9 @@ impl Trouble {
             Self::Runtime { runtime, error, .. } if matches!(error.fault, Fault::Unreachable) => {
                 Outcome::retry_dependency(Edge::Runtime(runtime.clone()), why)
             }
-            Self::Runtime { .. } | Self::Store(_) | Self::NotDriven(_) | Self::Task(_) => Outcome::retry(why),
+            Self::Runtime { .. } | Self::Store(_) | Self::NotDriven(_) | Self::Task(_) | Self::Refused(_) => {
+                Outcome::retry(why)
+            }
         }
     }
 }
@@ -170,6 +203,8 @@ enum Done {
     Carried,
     /// A newer generation took the object over while the call was under way, or the program ends.
     Overtaken,
+    /// The scheduler says not now.
+    Refused(Hold),
 }
 
 async fn settle_bookkeeping(shared: &Arc<Shared>, key: &ObjectKey, plan: &ObjectPlan) -> Result<(), Trouble> {
@@ -244,6 +279,13 @@ fn seen_done(shared: &Shared, verb: &str, target: &Target) -> bool {
 
 async fn carry_out(shared: &Arc<Shared>, intent: &Intent, stop: &CancellationToken) -> Result<Done, Trouble> {
     let key = &intent.object;
+    let claim = match claim_of(shared, intent) {
+        Some((at, verb)) => match shared.inbox.claim(at, verb).await {
+            Ok(claim) => Some(claim),
+            Err(hold) => return Ok(Done::Refused(hold)),
+        },
+        None => None,
+    };
     let revision = shared.revision_text();
     let begun = shared
         .store
@@ -261,7 +303,7 @@ async fn carry_out(shared: &Arc<Shared>, intent: &Intent, stop: &CancellationTok
         shared.memory().note_correction(key, saw, shared.now());
     }
     tracing::info!(object = %key, "{} {}: {}", intent.verb.as_str(), intent.target, intent.reason);
-    let began = shared.now();
+    let (began, began_ms) = (shared.now(), shared.steady_ms());
     let result = tokio::select! {
         result = act(shared, intent) => result,
         () = stop.cancelled() => {
@@ -294,6 +336,14 @@ async fn carry_out(shared: &Arc<Shared>, intent: &Intent, stop: &CancellationTok
     };
     let finished = shared.store.journal_finish(&row.id, outcome, effects, audit).await;
     shared.note_store(&finished);
+    if let Some(claim) = claim {
+        let took_ms = shared.steady_ms().saturating_sub(began_ms);
+        let said = result.as_ref().map(|_| ()).map_err(|error| match error {
+            Trouble::Runtime { error, .. } => effect::failure(error),
+            other => CallFailure { message: other.to_string(), retry_after_ms: None },
+        });
+        claim.end(took_ms, said);
+    }
     result?;
     finished?;
     let took = age(millis_since(began, shared.now()));
@@ -306,31 +356,14 @@ async fn carry_out(shared: &Arc<Shared>, intent: &Intent, stop: &CancellationTok
 async fn act(shared: &Arc<Shared>, intent: &Intent) -> Result<(), Trouble> {
     match (&intent.target, intent.verb) {
         (Target::Model { runtime, served_as, .. }, verb @ (Verb::Load | Verb::Unload)) => {
-            let slot = shared.slot(runtime).ok_or_else(|| Trouble::NotDriven(intent.target.to_string()))?;
+            if shared.slot(runtime).is_none() {
+                return Err(Trouble::NotDriven(intent.target.to_string()));
+            }
             let trouble = |error| {
                 let (verb, target) = (verb.as_str(), intent.target.to_string());
                 Trouble::Runtime { verb, target, runtime: runtime.clone(), error }
             };
-            let allowed = slot.breaker().allow(shared.now());
-            if let Allow::No { until } = allowed {
-                let message = format!("it failed too often and is not called before {until}");
-                return Err(trouble(RuntimeError::new(Fault::Unreachable, message)));
-            }
-            let result = match verb {
-                Verb::Load => slot.adapter.load(served_as).await,
-                Verb::Unload | Verb::Enqueue | Verb::Cancel => slot.adapter.unload(served_as).await,
-            };
-            match &result {
-                Err(error) if matches!(error.fault, Fault::Unreachable | Fault::Timeout) => {
-                    slot.breaker().failed(shared.now());
-                }
-                // It answered, and an answer that says no speaks for the host all the same.
-                Ok(()) | Err(_) => slot.breaker().succeeded(),
-            }
-            // Success and failure both changed what is so: see it before anything is said of it.
-            let seen = look_now(shared, runtime).await;
-            result.map_err(trouble)?;
-            seen.map_err(trouble)
+            effect::carry_out(shared, runtime, served_as, claim_verb(verb)).await.map_err(trouble)
         }
         (Target::Task { id }, Verb::Enqueue) => intake::enqueue_committed(shared, &intent.object, id).await,
         (Target::Task { id }, Verb::Cancel) => intake::cancel(shared, id, "arcology", &intent.reason).await,
@@ -375,6 +408,31 @@ async fn learn(shared: &Shared, intent: &Intent) {
         && let Ok(durations) = shared.store.load_durations(runtime, served_as).await
     {
         shared.memory().note_load_times(runtime, served_as, durations);
+    }
+}
+
+/// The same for a load of the scheduler's, without waiting.
+pub fn learn_later(shared: &Arc<Shared>, at: &ModelAt) {
+    let (shared, at) = (Arc::clone(shared), at.clone());
+    tokio::spawn(async move {
+        if let Ok(durations) = shared.store.load_durations(&at.runtime, &at.served_as).await {
+            shared.memory().note_load_times(&at.runtime, &at.served_as, durations);
+        }
+    });
+}
+
+/// What the scheduler is asked before an intent is carried out; none for what is not its business.
+fn claim_of(shared: &Shared, intent: &Intent) -> Option<(ModelAt, ClaimVerb)> {
+    let Target::Model { runtime, served_as, .. } = &intent.target else { return None };
+    let now = shared.now();
+    let at = lock::model_at(&shared.memory().inputs(now), runtime, served_as);
+    Some((at, claim_verb(intent.verb)))
+}
+
+fn claim_verb(verb: Verb) -> ClaimVerb {
+    match verb {
+        Verb::Load => ClaimVerb::Load,
+        Verb::Unload | Verb::Enqueue | Verb::Cancel => ClaimVerb::Unload,
     }
 }
 

@@ -5,14 +5,17 @@ use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot, watch};
 
-use crate::core::{Kind, Timestamp};
+use crate::core::{Kind, Name, Timestamp};
 use crate::decide::reconcile::ObjectStatus;
+use crate::decide::scheduler::SchedulerView;
+use crate::decide::scheduler::view::Explanation;
 use crate::declare::manifest::kind::task::TaskSpec;
 use crate::remember::store::row::TaskRow;
 use crate::remember::store::{AuditEntry, Store};
 use crate::remember::vault::Vault;
 
 use super::carry_out::{Trouble, is_settled};
+use super::dispatch::Message;
 use super::intake;
 use super::picture::Picture;
 use super::shared::Shared;
@@ -21,7 +24,7 @@ use super::source_loop::{Report, Request};
 /// How surfaces speak with the engine. Cheap to clone.
 #[derive(Clone)]
 pub struct Handle {
-    shared: Arc<Shared>,
+    pub(super) shared: Arc<Shared>,
     requests: mpsc::Sender<Request>,
 }
 
@@ -106,7 +109,16 @@ impl Handle {
     /// # Errors
     /// When the store cannot be written.
     pub async fn submit(&self, spec: TaskSpec, actor: &str) -> Result<TaskRow, Trouble> {
-        intake::submit(&self.shared, spec, actor.to_owned()).await
+        let accepted = self.submit_all(vec![spec], actor).await?;
+        accepted.into_iter().next().ok_or_else(|| Trouble::Task("it was not taken in".into()))
+    }
+
+    /// Accepts a list of tasks: all of them, or none.
+    ///
+    /// # Errors
+    /// When the store cannot be written.
+    pub async fn submit_all(&self, specs: Vec<TaskSpec>, actor: &str) -> Result<Vec<TaskRow>, Trouble> {
+        intake::submit(&self.shared, specs, actor.to_owned()).await
     }
 
     /// Cancels a task.
@@ -115,6 +127,52 @@ impl Handle {
     /// When there is no such task, or it is over.
     pub async fn cancel(&self, id: &str, actor: &str, reason: &str) -> Result<(), Trouble> {
         intake::cancel(&self.shared, id, actor, reason).await
+    }
+
+    /// Lets a task that failed or was cancelled run again: the same task, with its history.
+    ///
+    /// # Errors
+    /// When there is no such task, it is not over or was done, or the store cannot be written.
+    pub async fn retry(&self, id: &str, actor: &str) -> Result<(), Trouble> {
+        intake::retry(&self.shared, id, actor).await
+    }
+
+    /// Sends a task that is not over elsewhere. Neither runtime nor model: wherever the scheduler thinks best.
+    ///
+    /// # Errors
+    /// When there is no such task, it is over, or the store cannot be written.
+    pub async fn reroute(
+        &self,
+        id: &str,
+        runtime: Option<Name>,
+        model: Option<Name>,
+        actor: &str,
+    ) -> Result<(), Trouble> {
+        intake::reroute(&self.shared, id, runtime, model, actor).await
+    }
+
+    /// Why a task waits, in full; none for one that does not wait.
+    pub async fn explain(&self, id: &str) -> Option<Explanation> {
+        let (reply, answer) = oneshot::channel();
+        self.shared.inbox.send(Message::Explain { id: id.to_owned(), reply });
+        answer.await.ok().flatten()
+    }
+
+    /// Waits until a task is over; at once when it is not in the queue.
+    pub async fn ended(&self, id: &str) {
+        intake::ended(&self.shared, id).await;
+    }
+
+    /// What the running attempt at a task has said so far; none when it does not run.
+    #[must_use]
+    pub fn progress(&self, id: &str) -> Option<String> {
+        self.shared.live(id)
+    }
+
+    /// What the scheduler held and did when it was last looked at: a few milliseconds ago at most.
+    #[must_use]
+    pub fn scheduler_view(&self) -> Arc<SchedulerView> {
+        Arc::clone(&self.shared.memory().scheduler)
     }
 
     /// Waits until there is nothing left to do: every object is in sync, held, or failed; no task waits or runs.
@@ -134,7 +192,7 @@ impl Handle {
 
     fn is_settled(&self, picture: &Picture) -> bool {
         let looked = picture.source.checked_at.is_some() || picture.source.problem.is_some();
-        if !looked || !self.shared.controller.is_settled() || self.shared.tasks.counts() != (0, 0) {
+        if !looked || !self.shared.controller.is_settled() || self.shared.inbox.unfinished() > 0 {
             return false;
         }
         let now = self.now();

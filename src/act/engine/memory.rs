@@ -9,8 +9,9 @@ use std::time::Duration;
 
 use crate::core::{Kind, Name, ObjectKey, Observed, Timestamp};
 use crate::decide::reconcile::{
-    Bookkeeping, Holding, Inputs, LoadTimes, ObjectHistory, ObjectPlan, Target, TaskFact, drift_loop, plan_object,
+    Bookkeeping, Hold, Holding, Inputs, LoadTimes, ObjectHistory, ObjectPlan, Target, TaskFact, drift_loop, plan_object,
 };
+use crate::decide::scheduler::SchedulerView;
 use crate::decide::view::RuntimeView;
 use crate::declare::manifest::Spec;
 use crate::declare::manifest::kind::runtime::RuntimeSpec;
@@ -33,6 +34,12 @@ pub struct Memory {
     pub removed: Arc<BTreeMap<ObjectKey, Arc<Object>>>,
     pub tasks: Arc<BTreeMap<String, TaskFact>>,
     pub load_times: Arc<BTreeMap<(Name, String), LoadTimes>>,
+    /// What the scheduler held and did when it was last looked at.
+    pub scheduler: Arc<SchedulerView>,
+    /// What the scheduler answered when an object asked for something just now.
+    pub refusals: Arc<BTreeMap<ObjectKey, Hold>>,
+    /// Tasks of committed Tasks that are not over and depend on others, by number: their ids, and the names in their specs.
+    pub needs: BTreeMap<u64, Needs>,
     pub store_problem: Option<String>,
     /// Histories that changed since they were last written.
     unsaved: BTreeSet<ObjectKey>,
@@ -53,6 +60,8 @@ impl Memory {
             tasks: &self.tasks,
             histories: &self.histories,
             load_times: &self.load_times,
+            scheduler: &self.scheduler,
+            refusals: &self.refusals,
             now,
         }
     }
@@ -86,6 +95,18 @@ impl Memory {
         let history = Arc::make_mut(&mut self.histories).entry(key.clone()).or_default();
         if history.note(plan.status.sync, plan.status.health, generation, now) {
             self.unsaved.insert(key.clone());
+        }
+    }
+
+    /// Keeps, or forgets, what the scheduler answered an object.
+    pub fn note_refusal(&mut self, key: &ObjectKey, refusal: Option<Hold>) {
+        if self.refusals.get(key) == refusal.as_ref() {
+            return;
+        }
+        let refusals = Arc::make_mut(&mut self.refusals);
+        match refusal {
+            Some(hold) => drop(refusals.insert(key.clone(), hold)),
+            None => drop(refusals.remove(key)),
         }
     }
 
@@ -185,6 +206,11 @@ impl Memory {
     pub fn forget_runtime(&mut self, runtime: &Name) {
         self.runtimes.remove(runtime);
         Arc::make_mut(&mut self.views).remove(runtime);
+    }
+
+    /// The last observations of every runtime.
+    pub fn views(&self) -> &BTreeMap<Name, Observed<RuntimeView>> {
+        &self.views
     }
 
     /// The last observation of a runtime.
@@ -320,9 +346,18 @@ impl Memory {
             removed: Arc::clone(&self.removed),
             tasks: Arc::clone(&self.tasks),
             load_times: Arc::clone(&self.load_times),
+            scheduler: Arc::clone(&self.scheduler),
+            refusals: Arc::clone(&self.refusals),
             store_problem: self.store_problem.clone(),
         }
     }
+}
+
+/// The names that a committed Task depends on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Needs {
+    pub id: String,
+    pub names: Vec<String>,
 }
 
 /// For how long an observation counts as fresh: three looks, and never less than three seconds.

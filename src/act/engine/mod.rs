@@ -2,23 +2,24 @@
 //!
 //! Parts, each a task of its own, agreeing through [`shared::Shared`] alone:
 //! [`source_loop`] puts revisions in force; [`observe`] watches runtimes; the controller calls [`carry_out`] for one
-//! object at a time; [`intake`] takes tasks in and [`queue`] runs them; [`publish`] tells surfaces. [`recover`] makes the start from the store.
+//! object at a time; [`intake`] takes tasks in and [`dispatch`] runs them; [`publish`] tells surfaces. [`recover`] makes the start from the store.
 
 pub mod carry_out;
+pub mod dispatch;
 pub mod handle;
 pub mod inputs_of;
 pub mod intake;
+pub mod leases;
 pub mod memory;
 pub mod observe;
 pub mod picture;
-pub mod placement;
 pub mod publish;
-pub mod queue;
 pub mod recover;
 pub mod run_task;
 pub mod shared;
 pub mod source_loop;
 pub mod start;
+pub mod tokens;
 
 pub use handle::Handle;
 pub use start::{Engine, Options, StartError};

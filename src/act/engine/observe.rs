@@ -17,14 +17,18 @@ use crate::act::controller::Lane;
 use crate::act::controller::breaker::Allow;
 use crate::act::runtime::{Adapter, RuntimeError, RuntimeEvent, connect};
 use crate::core::clock::millis_since;
+use crate::core::observed::Reading;
 use crate::core::rng::Rng;
-use crate::core::{Digest, Kind, Name, Observed, backoff};
+use crate::core::{Digest, Kind, Name, Observed, Timestamp, backoff};
+use crate::decide::dispatch::Input;
+use crate::decide::scheduler::{Event, RuntimeSeen};
 use crate::decide::view::RuntimeView;
 use crate::declare::manifest::Spec;
 use crate::declare::manifest::kind::runtime::RuntimeSpec;
 use crate::declare::world::Object;
 
-use super::memory::fresh_for;
+use super::dispatch;
+use super::memory::{Memory, fresh_for};
 use super::picture::Link;
 use super::shared::{Edge, Shared, Slot};
 
@@ -168,9 +172,17 @@ pub fn keep_view(shared: &Shared, name: &Name, spec: &RuntimeSpec, view: Runtime
     let fresh = fresh_for(spec.observe_every.get());
     let observed = Observed::seen(view, name.as_str(), now, fresh);
     let json = serde_json::to_string(&observed).unwrap_or_default();
+    let seen = seen_by_scheduler(observed.fresh(now));
     let (changed, dependents) = {
         let mut memory = shared.memory();
+        let renamed = observed.fresh(now).is_some_and(|new| names_differ(memory.view(name), new, now));
         let changed = memory.observe(name, observed, Link::Connected, 0, now);
+        if renamed {
+            tell_world(shared, &memory, now);
+        }
+        if let Some(seen) = seen {
+            shared.inbox.input(Input::Event(Event::Seen { runtime: name.clone(), seen }));
+        }
         let dependents = if changed { memory.dependents(name) } else { Vec::new() };
         memory.note_all(dependents.iter().cloned(), now);
         (changed, dependents)
@@ -182,13 +194,29 @@ pub fn keep_view(shared: &Shared, name: &Name, spec: &RuntimeSpec, view: Runtime
     shared.touch();
 }
 
-fn keep_failure(
-    shared: &Shared,
-    name: &Name,
-    error: &RuntimeError,
-    failures: u32,
-    open_until: Option<crate::core::Timestamp>,
-) {
+/// An observation in the scheduler's words.
+fn seen_by_scheduler(view: Option<&RuntimeView>) -> Option<RuntimeSeen> {
+    let view = view?;
+    let models = view.models.iter().map(|model| (model.name.as_str().into(), model.state, model.vram_gb)).collect();
+    let in_flight = view.in_flight.map(|works| works.saturating_add(view.queued.unwrap_or(0)));
+    Some(RuntimeSeen::Up { models, in_flight })
+}
+
+/// Whether a runtime knows its models by other names than before.
+fn names_differ(before: Option<&Observed<RuntimeView>>, new: &RuntimeView, now: Timestamp) -> bool {
+    match before.map(|seen| seen.read(now)) {
+        Some(Reading::Fresh { value, .. } | Reading::Stale { value, .. }) => value.aliases != new.aliases,
+        Some(Reading::Unknown { .. }) | None => !new.aliases.is_empty(),
+    }
+}
+
+/// Tells the scheduler of the world in force, under the names by which runtimes know their models.
+pub fn tell_world(shared: &Shared, memory: &Memory, now: Timestamp) {
+    let config = dispatch::config::of(&memory.world, memory.views(), now);
+    shared.inbox.input(Input::World(config));
+}
+
+fn keep_failure(shared: &Shared, name: &Name, error: &RuntimeError, failures: u32, open_until: Option<Timestamp>) {
     let now = shared.now();
     let link = if open_until.is_some() { Link::Down } else { Link::Reconnecting };
     let why = error.to_string();
@@ -198,6 +226,9 @@ fn keep_failure(
             Some(last) => last.clone().failed(why.clone()),
             None => Observed::unknown(name.as_str(), why.clone()),
         };
+        let since = seen.at().unwrap_or(now);
+        let down = RuntimeSeen::Down { since, why: why.clone() };
+        shared.inbox.input(Input::Event(Event::Seen { runtime: name.clone(), seen: down }));
         let changed = memory.observe(name, seen, link, failures, now);
         if let Some(runtime) = memory.runtimes.get_mut(name) {
             runtime.breaker_until = open_until;
@@ -220,7 +251,6 @@ fn trigger(shared: &Shared, name: &Name, dependents: Vec<crate::core::ObjectKey>
         shared.controller.trigger(&key, Lane::Drift, reason);
     }
     shared.controller.wake(&Edge::Runtime(name.clone()));
-    shared.queue.notify_one();
 }
 
 /// Looks at a runtime now and keeps what is seen: after an action, before saying that it worked.

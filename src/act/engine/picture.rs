@@ -10,7 +10,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::core::{Name, ObjectKey, Observed, Revision, Timestamp};
 pub use crate::decide::reconcile::{Correction, Failure, ObjectHistory};
-use crate::decide::reconcile::{Holding, Inputs, LoadTimes, ObjectStatus, TaskFact, plan};
+use crate::decide::reconcile::{Hold, Holding, Inputs, LoadTimes, ObjectStatus, TaskFact, plan};
+use crate::decide::scheduler::SchedulerView;
 use crate::decide::view::RuntimeView;
 use crate::declare::world::{Object, World};
 
@@ -32,6 +33,10 @@ pub struct Picture {
     pub removed: Arc<BTreeMap<ObjectKey, Arc<Object>>>,
     pub tasks: Arc<BTreeMap<String, TaskFact>>,
     pub load_times: Arc<BTreeMap<(Name, String), LoadTimes>>,
+    /// What the scheduler holds and does.
+    pub scheduler: Arc<SchedulerView>,
+    /// What the scheduler answered when an object asked for something just now.
+    pub refusals: Arc<BTreeMap<ObjectKey, Hold>>,
     /// Why the store cannot be written, when it cannot.
     pub store_problem: Option<String>,
 }
@@ -48,6 +53,8 @@ impl Picture {
             tasks: &self.tasks,
             histories: &self.histories,
             load_times: &self.load_times,
+            scheduler: &self.scheduler,
+            refusals: &self.refusals,
             now,
         }
     }

@@ -1,25 +1,30 @@
 //! Starting from what the store remembers: the world in force, inventory, histories, tasks. No repository is needed.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
-use crate::core::{Clock, Name, ObjectKey, Observed};
+use crate::core::{Clock, Kind, Name, ObjectKey, Observed};
+use crate::decide::dispatch::{OpenCall, Phase, Restored, Stored};
 use crate::decide::reconcile::{Holding, ObjectHistory, Target, Verb};
+use crate::decide::scheduler::{ClaimVerb, Event, ModelAt, TaskSeq};
 use crate::decide::view::RuntimeView;
 use crate::declare::manifest::parse;
 use crate::declare::world::{Object, Standing, World};
-use crate::remember::store::row::{InventoryRow, ObjectRow, TaskRow, TaskState};
-use crate::remember::store::{AuditEntry, Error as StoreError, Store, TaskOutcome};
+use crate::remember::store::row::{InventoryRow, JournalRow, ObjectRow};
+use crate::remember::store::{Error as StoreError, Store};
 
-use super::memory::Memory;
+use super::dispatch::{config, fact};
+use super::intake;
+use super::memory::{Memory, Needs};
 use super::picture::Link;
-use super::queue::{Queue, fact_of};
-use super::run_task::INTERRUPTIONS_MAX;
 
 /// What was in force when the program last ran, and the tasks that were not over.
 pub struct Recovered {
     pub memory: Memory,
-    pub queue: Queue,
+    /// What the scheduler takes up.
+    pub restored: Restored,
+    /// The committed Tasks that unfinished tasks come from.
+    pub objects: HashMap<TaskSeq, ObjectKey>,
     /// Objects whose stored text this version can no longer read; they are taken from Git again.
     pub unreadable: Vec<ObjectKey>,
     /// How many tasks were running when the program stopped.
@@ -61,11 +66,21 @@ pub async fn recover(store: &Store, clock: &Arc<dyn Clock>) -> Result<Recovered,
         .filter_map(|(key, json)| Some((key, serde_json::from_str(&json).ok()?)))
         .collect();
     memory.histories = Arc::new(histories);
-    open_actions(store, &mut memory, now).await?;
+    let open = open_actions(store, &mut memory, now).await?;
     last_observations(store, &mut memory, now).await?;
-    let (queue, interrupted) = tasks(store, &mut memory, clock).await?;
-    load_times(store, &mut memory).await?;
-    Ok(Recovered { memory, queue, unreadable, interrupted })
+    let (tasks, objects) = tasks(store, &mut memory).await?;
+    let interrupted = tasks.iter().filter(|stored| stored.phase == Phase::Running).count();
+    let mut history = durations(store).await?;
+    history.extend(load_times(store, &mut memory).await?);
+    store.close_lock_spans(now).await?;
+    let restored = Restored {
+        config: config::of(&memory.world, memory.views(), now),
+        tasks,
+        leases: store.leases_open().await?,
+        open,
+        history,
+    };
+    Ok(Recovered { memory, restored, objects, unreadable, interrupted })
 }
 
 fn objects(rows: Vec<ObjectRow>, unreadable: &mut Vec<ObjectKey>) -> BTreeMap<ObjectKey, Arc<Object>> {
@@ -91,8 +106,21 @@ fn objects(rows: Vec<ObjectRow>, unreadable: &mut Vec<ObjectKey>) -> BTreeMap<Ob
 
 /// Actions that were under way. Those of objects in force are settled when their object is planned. Those of objects that
 /// are gone may have made something all the same: it is taken into the inventory, and so undone if it is there.
-async fn open_actions(store: &Store, memory: &mut Memory, now: crate::core::Timestamp) -> Result<(), StoreError> {
+async fn open_actions(
+    store: &Store,
+    memory: &mut Memory,
+    now: crate::core::Timestamp,
+) -> Result<Vec<OpenCall>, StoreError> {
+    let mut open = Vec::new();
     for row in store.journal_open().await? {
+        // A Runtime in force does nothing of its own: these are the scheduler's.
+        if row.object.kind == Kind::Runtime
+            && memory.world.objects.contains_key(&row.object)
+            && let Some(call) = call_of(&row)
+        {
+            open.push(call);
+            continue;
+        }
         if memory.world.objects.contains_key(&row.object) {
             memory.open.entry(row.object.clone()).or_default().push(row);
             continue;
@@ -112,7 +140,19 @@ async fn open_actions(store: &Store, memory: &mut Memory, now: crate::core::Time
         }
         store.journal_abandon(&row.id, "its object is gone; what it made is undone").await?;
     }
-    Ok(())
+    Ok(open)
+}
+
+/// A load or unload that the scheduler had begun.
+fn call_of(row: &JournalRow) -> Option<OpenCall> {
+    let Ok(Target::Model { runtime, model, served_as }) = serde_json::from_str(&row.target) else { return None };
+    let verb = match row.verb.as_str() {
+        verb if verb == Verb::Load.as_str() => ClaimVerb::Load,
+        verb if verb == Verb::Unload.as_str() => ClaimVerb::Unload,
+        _ => return None,
+    };
+    let at = ModelAt { runtime, served_as: served_as.into() };
+    Some(OpenCall { at, model, verb, because: row.reason.clone() })
 }
 
 /// What was last seen of each runtime is shown as stale until it is seen again.
@@ -129,65 +169,42 @@ async fn last_observations(store: &Store, memory: &mut Memory, now: crate::core:
     Ok(())
 }
 
-/// Tasks that were not over go on: waiting ones wait, running ones were interrupted and are tried again, at most twice.
-async fn tasks(store: &Store, memory: &mut Memory, clock: &Arc<dyn Clock>) -> Result<(Queue, usize), StoreError> {
-    let queue = Queue::default();
-    let mut interrupted_count = 0;
-    let mut facts = BTreeMap::new();
-    for row in store.tasks_unfinished().await? {
-        let row = if row.state == TaskState::Running {
-            interrupted_count += 1;
-            take_up(store, row, clock).await?
-        } else {
-            row
-        };
-        if let Some(fact) = fact_of(&row) {
-            facts.insert(row.id.clone(), fact);
+/// Tasks that are not over, with what is known of those that they depend on.
+async fn tasks(store: &Store, memory: &mut Memory) -> Result<(Vec<Stored>, HashMap<TaskSeq, ObjectKey>), StoreError> {
+    let mut objects = HashMap::new();
+    let mut tasks = Vec::new();
+    for open in store.tasks_open().await? {
+        let mut stored = open.stored;
+        if let Some(object) = open.object {
+            let request = &mut stored.request;
+            if !request.depends_on.is_empty() {
+                let names: Vec<String> = request.depends_on.iter().map(|on| on.id.to_string()).collect();
+                request.depends_on = intake::resolve(&memory.world, &names);
+                memory.needs.insert(request.task.0, Needs { id: request.id.to_string(), names });
+            }
+            objects.insert(request.task, object);
         }
-        if !row.state.is_final() {
-            queue.add(row);
-        }
+        tasks.push(stored);
     }
+    intake::look_up(store, &mut tasks).await?;
     // Finished ones matter too: they are why a committed Task is not done again.
-    for row in store.tasks_of_objects().await? {
-        if let Some(fact) = fact_of(&row) {
-            facts.entry(row.id.clone()).or_insert(fact);
-        }
-    }
-    memory.tasks = Arc::new(facts);
-    Ok((queue, interrupted_count))
+    let facts = store.tasks_of_objects().await?;
+    memory.tasks = Arc::new(facts.iter().filter_map(|row| Some((row.id.clone(), fact::of_row(row)?))).collect());
+    Ok((tasks, objects))
 }
 
-async fn take_up(store: &Store, row: TaskRow, clock: &Arc<dyn Clock>) -> Result<TaskRow, StoreError> {
-    let attempts = store.attempts(&row.id).await?;
-    let earlier = attempts.iter().filter(|attempt| attempt.state == "interrupted").count();
-    let outcome = if earlier < INTERRUPTIONS_MAX as usize {
-        TaskOutcome::Interrupted
-    } else {
-        TaskOutcome::Error(crate::remember::store::row::TaskError {
-            code: "interrupted".into(),
-            message: format!(
-                "Arcology ended {} times while it ran; something about it may end the program",
-                earlier + 1
-            ),
-            incident: None,
-        })
-    };
-    let audit = AuditEntry {
-        at: clock.now(),
-        actor: "arcology".into(),
-        verb: "attempt".into(),
-        object: row.id.clone(),
-        reason: "found running at start".into(),
-        result: "interrupted".into(),
-        before: Some(row.state.as_str().into()),
-        after: None,
-        revision: row.revision.as_ref().map(ToString::to_string),
-    };
-    store.task_finish(&row.id, row.attempts, outcome, "", clock.now(), audit).await
+/// How long earlier runs took.
+async fn durations(store: &Store) -> Result<Vec<Event>, StoreError> {
+    let took = store.task_durations().await?.into_iter().map(|took| Event::Took {
+        capability: took.capability.join(" > ").into(),
+        model: took.model.and_then(|model| Name::new(&model).ok()),
+        ms: took.millis,
+    });
+    Ok(took.collect())
 }
 
-async fn load_times(store: &Store, memory: &mut Memory) -> Result<(), StoreError> {
+/// How long earlier loads took, for the planner and, as events, for the scheduler.
+async fn load_times(store: &Store, memory: &mut Memory) -> Result<Vec<Event>, StoreError> {
     let mut wanted: Vec<(Name, String)> = Vec::new();
     for (object, model) in memory.world.models() {
         for served in &model.served_by {
@@ -197,10 +214,13 @@ async fn load_times(store: &Store, memory: &mut Memory) -> Result<(), StoreError
     }
     // One query for all: a start with ten thousand models must not ask ten thousand times.
     let known = store.load_durations_all().await?;
+    let mut events = Vec::new();
     for (runtime, served_as) in wanted {
         if let Some(durations) = known.get(&(runtime.clone(), served_as.clone())) {
             memory.note_load_times(&runtime, &served_as, durations.clone());
+            let at = ModelAt { runtime, served_as: served_as.into() };
+            events.extend(durations.iter().rev().map(|ms| Event::LoadTook { at: at.clone(), ms: *ms }));
         }
     }
-    Ok(())
+    Ok(events)
 }

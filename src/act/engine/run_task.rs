@@ -3,77 +3,106 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use tokio_util::sync::CancellationToken;
-
 use crate::act::runtime::{Fault, InputFile, Invocation, Outcome, Progress, RuntimeError};
-use crate::core::clock::after;
-use crate::core::rng::Rng;
-use crate::core::{Digest, Name, Timestamp, backoff};
-use crate::remember::store::TaskOutcome;
-use crate::remember::store::row::{AttemptRow, TaskError, TaskRow, Why};
+use crate::core::{Digest, Name, Timestamp};
+use crate::decide::dispatch::{RunFailure, RunOutcome};
+use crate::decide::scheduler::Place;
+use crate::remember::store::Yield;
+use crate::remember::store::row::{ArtifactRow, TaskRow};
 use crate::remember::vault::{ARTIFACT_BYTES_MAX, Input, Lineage, Timings};
 
+use super::dispatch::effect::Stop;
 use super::inputs_of;
-use super::placement::Placement;
 use super::shared::Shared;
 
-/// The most characters of a log that are kept of one attempt: its end.
-const LOG_CHARS_MAX: usize = 64 * 1024;
-/// A task that was interrupted this often is given up: something about it ends the program.
-pub const INTERRUPTIONS_MAX: u32 = 2;
+/// The most bytes of a log that are kept of one attempt: its end.
+const LOG_BYTES_MAX: usize = 64 * 1024;
 
 /// What became of an attempt.
 pub struct Finished {
-    pub outcome: TaskOutcome,
-    pub log: String,
+    pub outcome: RunOutcome,
+    pub left: Yield,
+}
+
+/// What an attempt is about.
+struct Attempt<'a> {
+    row: &'a TaskRow,
+    number: u32,
+    place: &'a Place,
 }
 
 /// Runs one attempt to its end.
-pub async fn run(
-    shared: &Arc<Shared>,
-    row: &TaskRow,
-    attempt: &AttemptRow,
-    place: &Placement,
-    cancel: &CancellationToken,
-) -> Finished {
+pub async fn run(shared: &Arc<Shared>, id: &str, number: u32, place: &Place, stop: &Stop) -> Finished {
     let log = Log::default();
-    log.say(&format!("attempt {} on {}", attempt.number, place.runtime));
+    shared.keep_live(id, log.clone());
+    let with = if place.exclusive { ", with its GPU for itself" } else { "" };
+    log.say(&format!("attempt {number} on {}{with}", place.runtime));
+    let began = shared.steady_ms();
     let worked = tokio::select! {
-        worked = work(shared, row, place, &log) => worked,
-        () = cancel.cancelled() => {
+        worked = whole(shared, id, number, place, &log) => worked,
+        why = stop.stopped() => {
+            log.say(&format!("stopped: {why}"));
+            tell_reach(shared, place, &log);
             // Shutdown is no one's wish for this task: it is taken up again after the next start.
-            let outcome = if shared.shutdown.is_cancelled() {
-                TaskOutcome::Interrupted
-            } else {
-                TaskOutcome::Cancelled
-            };
-            return Finished { outcome, log: log.take() };
+            let outcome = if shared.shutdown.is_cancelled() { RunOutcome::Shutdown } else { RunOutcome::Stopped };
+            return Finished { outcome, left: Yield { log: log.take(), ..Yield::default() } };
         }
     };
-    let outcome = match worked {
-        Ok((outcome, inputs)) => match keep(shared, row, attempt, place, outcome, inputs).await {
-            Ok(outcome) => outcome,
-            Err(error) => TaskOutcome::Error(error),
-        },
-        Err(failure) => next_try(row, attempt, place, failure, shared.now()),
-    };
-    if let TaskOutcome::Error(error) = &outcome {
-        log.say(&format!("failed: {}", error.message));
+    // A model may have been loaded for this, and a GPU that drains waits for what the runtime says now.
+    if let Some(slot) = shared.slot(&place.runtime) {
+        slot.look.notify_one();
     }
-    Finished { outcome, log: log.take() }
+    match worked {
+        Ok((model, artifacts)) => {
+            let took_ms = shared.steady_ms().saturating_sub(began);
+            Finished { outcome: RunOutcome::Done { took_ms }, left: Yield { model, artifacts, log: log.take() } }
+        }
+        Err(failure) => {
+            let failure = run_failure(failure);
+            log.say(&format!("failed: {}", failure.message));
+            let left = Yield { log: log.take(), ..Yield::default() };
+            Finished { outcome: RunOutcome::Failed(failure), left }
+        }
+    }
+}
+
+/// Says whether the runtime could be told to stop: dropping the call tells it, where it listens and can be reached.
+fn tell_reach(shared: &Shared, place: &Place, log: &Log) {
+    let now = shared.now();
+    let runtime = &place.runtime;
+    match shared.slot(runtime) {
+        None => log.say(&format!("{runtime} is no longer driven: it may still be working on it")),
+        Some(slot) if !slot.adapter.abilities().cancels => {
+            log.say(&format!("{runtime} cannot be told to stop: it may work on it to the end"));
+        }
+        Some(_) if shared.memory().inputs(now).fresh_view(runtime).is_none() => {
+            log.say(&format!("{runtime} cannot be reached: it may still be working on it"));
+        }
+        Some(_) => log.say(&format!("{runtime} was told to stop")),
+    }
 }
 
 enum Failure {
     Runtime(RuntimeError),
     Input(String),
+    Keeping(String),
 }
 
-async fn work(
+/// From the task as it is stored to artifacts in the vault.
+async fn whole(
     shared: &Arc<Shared>,
-    row: &TaskRow,
-    place: &Placement,
+    id: &str,
+    number: u32,
+    place: &Place,
     log: &Log,
-) -> Result<(Outcome, Vec<Input>), Failure> {
+) -> Result<(Option<String>, Vec<ArtifactRow>), Failure> {
+    let row = shared.store.task(id).await.map_err(|error| Failure::Keeping(error.to_string()))?;
+    let row = row.ok_or_else(|| Failure::Keeping(format!("{id} is not in the store")))?;
+    let (outcome, inputs) = work(shared, &row, place, log).await?;
+    keep(shared, &Attempt { row: &row, number, place }, outcome, inputs).await
+}
+
+async fn work(shared: &Arc<Shared>, row: &TaskRow, place: &Place, log: &Log) -> Result<(Outcome, Vec<Input>), Failure> {
     let slot = shared.slot(&place.runtime).ok_or_else(|| {
         Failure::Runtime(RuntimeError::new(Fault::Unreachable, format!("{} is no longer driven", place.runtime)))
     })?;
@@ -96,7 +125,8 @@ async fn work(
         if let Some(before) = &last {
             feed(&mut invocation, before);
         }
-        log.say(&format!("{capability} with {}", place.model.as_deref().unwrap_or("the runtime's own choice")));
+        let model = place.model.as_ref().map_or("the runtime's own choice", Name::as_str);
+        log.say(&format!("{capability} with {model}"));
         let progress = log.progress();
         let outcome = tokio::time::timeout(limit, slot.adapter.run(invocation.clone(), progress))
             .await
@@ -107,8 +137,6 @@ async fn work(
         last = Some(outcome);
     }
     let outcome = last.ok_or_else(|| Failure::Input("the task names no capability".into()))?;
-    // A model may have been loaded for this: let the page know.
-    slot.look.notify_one();
     Ok((outcome, lineage))
 }
 
@@ -127,23 +155,21 @@ fn feed(invocation: &mut Invocation, before: &Outcome) {
     invocation.text = (!text.is_empty()).then(|| text.join("\n\n"));
 }
 
-fn run_limit(shared: &Shared, place: &Placement) -> Duration {
+fn run_limit(shared: &Shared, place: &Place) -> Duration {
     shared.memory().world.runtime(&place.runtime).map_or(Duration::from_secs(600), |spec| spec.timeouts.run.get())
 }
 
 /// Stores the outputs, then hands over what the store should record of them.
 async fn keep(
     shared: &Arc<Shared>,
-    row: &TaskRow,
-    attempt: &AttemptRow,
-    place: &Placement,
+    attempt: &Attempt<'_>,
     outcome: Outcome,
     inputs: Vec<Input>,
-) -> Result<TaskOutcome, TaskError> {
+) -> Result<(Option<String>, Vec<ArtifactRow>), Failure> {
     let finished_at = shared.now();
-    let lineage = lineage(shared, row, attempt, place, &outcome, inputs, finished_at);
+    let lineage = lineage(shared, attempt, &outcome, inputs, finished_at);
     let vault = shared.vault.clone();
-    let (id, outputs) = (row.id.clone(), outcome.outputs);
+    let (id, outputs) = (attempt.row.id.clone(), outcome.outputs);
     let kept = tokio::task::spawn_blocking(move || {
         let mut rows = Vec::with_capacity(outputs.len());
         for output in &outputs {
@@ -154,37 +180,36 @@ async fn keep(
         Ok::<_, crate::remember::vault::Error>(rows)
     })
     .await;
-    let internal = |message: String| TaskError { code: "internal".into(), message, incident: None };
     let artifacts = kept
-        .map_err(|panic| internal(format!("keeping the outputs broke off: {panic}")))?
-        .map_err(|error| internal(error.to_string()))?;
-    Ok(TaskOutcome::Done { model: place.model.clone().or(outcome.model), artifacts })
+        .map_err(|panic| Failure::Keeping(format!("keeping the outputs broke off: {panic}")))?
+        .map_err(|error| Failure::Keeping(error.to_string()))?;
+    let declared = attempt.place.model.as_ref().map(ToString::to_string);
+    Ok((declared.or(outcome.model), artifacts))
 }
 
 fn lineage(
     shared: &Shared,
-    row: &TaskRow,
-    attempt: &AttemptRow,
-    place: &Placement,
+    attempt: &Attempt<'_>,
     outcome: &Outcome,
     inputs: Vec<Input>,
     finished_at: Timestamp,
 ) -> Lineage {
+    let Attempt { row, number, place } = attempt;
     let memory = shared.memory();
-    let model = place.model.as_ref().and_then(|name| Name::new(name).ok());
-    let model_hash = model.and_then(|name| Digest::parse(memory.world.model(&name)?.sha256.as_ref()?).ok());
+    let model = place.model.as_ref().and_then(|name| memory.world.model(name));
+    let model_hash = model.and_then(|model| Digest::parse(model.sha256.as_ref()?).ok());
     let runtime = memory.world.runtime(&place.runtime);
     let version = memory.inputs(finished_at).fresh_view(&place.runtime).and_then(|view| view.version.clone());
     Lineage {
         task: Some(row.id.clone()),
         object: row.object.clone(),
-        attempt: Some(attempt.number),
+        attempt: Some(*number),
         capability: Some(row.spec.capability.0.join(" > ")),
         runtime: Some(place.runtime.clone()),
         runtime_version: version,
         adapter: runtime.map(|spec| spec.adapter.as_str().to_owned()),
         adapter_version: Some(env!("CARGO_PKG_VERSION").to_owned()),
-        model: place.model.clone(),
+        model: place.model.as_ref().map(ToString::to_string),
         served_as: outcome.model.clone().or_else(|| place.served_as.clone()),
         model_hash,
         params: row.spec.params.clone(),
@@ -192,11 +217,11 @@ fn lineage(
         prompt: outcome.prompt.clone(),
         inputs,
         tags: row.spec.tags.clone(),
-        policy: place.policy.sources.clone(),
+        policy: row.policy.clone(),
         revision: row.revision.as_ref().map(ToString::to_string),
         timings: Timings {
             queued_at: Some(row.created_at),
-            started_at: Some(attempt.started_at),
+            started_at: row.started_at,
             finished_at: Some(finished_at),
         },
         figures: outcome.figures.clone(),
@@ -209,63 +234,48 @@ fn input(name: &str, bytes: &[u8]) -> Input {
     Input { name: name.to_owned(), sha256: Digest::of(bytes), bytes: bytes.len() as u64 }
 }
 
-/// A failure that trying again can mend is tried again, as often as the policy says; any other is the end.
-fn next_try(row: &TaskRow, attempt: &AttemptRow, place: &Placement, failure: Failure, now: Timestamp) -> TaskOutcome {
+/// A failure in the dispatcher's words. Whether it is tried again is decided there.
+fn run_failure(failure: Failure) -> RunFailure {
     let error = match failure {
         Failure::Input(message) => {
-            return TaskOutcome::Error(TaskError { code: "bad_input".into(), message, incident: None });
+            return RunFailure { code: "bad_input", message, transient: false, retry_after_ms: None };
+        }
+        Failure::Keeping(message) => {
+            return RunFailure { code: "internal", message, transient: false, retry_after_ms: None };
         }
         Failure::Runtime(error) => error,
     };
-    let retries = &place.policy.retries;
     let transient = match error.fault {
         Fault::Unreachable | Fault::Busy | Fault::Timeout | Fault::RuntimeError | Fault::OutOfMemory => true,
         Fault::Refused | Fault::NotFound | Fault::BadInput => false,
     };
-    if transient && attempt.number <= retries.max {
-        let mut rng = Rng::new(seed_of(&row.id, attempt.number));
-        let wait = backoff::next(
-            retries.backoff.get() * attempt.number.saturating_sub(1),
-            retries.backoff.get(),
-            retries.max_backoff.get(),
-            &mut rng,
-        );
-        let why = Why {
-            reason: "Backoff".into(),
-            message: format!("attempt {} failed ({error}); tried again", attempt.number),
-            clears_at: Some(after(now, wait)),
-        };
-        return TaskOutcome::Requeue { why, error: Some(task_error(&error)) };
-    }
-    TaskOutcome::Error(task_error(&error))
-}
-
-fn seed_of(id: &str, attempt: u32) -> u64 {
-    let hex = Digest::of(format!("{id}/{attempt}").as_bytes()).hex();
-    u64::from_str_radix(&hex[..16], 16).unwrap_or(0)
-}
-
-fn task_error(error: &RuntimeError) -> TaskError {
     let code = match error.fault {
         Fault::Timeout => "timeout",
         Fault::BadInput => "bad_input",
         Fault::OutOfMemory => "fit_failed",
         Fault::Unreachable | Fault::Refused | Fault::NotFound | Fault::Busy | Fault::RuntimeError => "runtime_error",
     };
-    TaskError { code: code.into(), message: error.to_string(), incident: None }
+    let retry_after_ms = error.retry_after.map(|wait| u64::try_from(wait.as_millis()).unwrap_or(u64::MAX));
+    RunFailure { code, message: error.to_string(), transient, retry_after_ms }
 }
 
 /// A log of one attempt that keeps its end.
 #[derive(Clone, Default)]
-struct Log(Arc<Mutex<String>>);
+pub struct Log(Arc<Mutex<String>>);
 
 impl Log {
+    /// What was said so far.
+    #[must_use]
+    pub fn text(&self) -> String {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
     fn say(&self, line: &str) {
         let mut text = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         text.push_str(&crate::core::text::shorten(line, 2_000));
         text.push('\n');
-        if text.len() > LOG_CHARS_MAX {
-            let mut cut = text.len() - LOG_CHARS_MAX;
+        if text.len() > LOG_BYTES_MAX {
+            let mut cut = text.len() - LOG_BYTES_MAX;
             while !text.is_char_boundary(cut) {
                 cut += 1;
             }

@@ -11,21 +11,25 @@ use tokio_util::sync::CancellationToken;
 use crate::act::controller::{self, Breaker, Lane};
 use crate::act::runtime::Adapter;
 use crate::act::source::Source;
+use crate::core::clock::Steady;
 use crate::core::{Clock, Name, ObjectKey, Timestamp};
 use crate::decide::reconcile::TaskFact;
+use crate::decide::scheduler::Moment;
 use crate::remember::store::Store;
-use crate::remember::store::row::TaskRow;
 use crate::remember::vault::Vault;
 
+use super::dispatch::Inbox;
 use super::memory::Memory;
 use super::picture::Picture;
-use super::queue::Queue;
+use super::run_task::Log;
 
 /// What a reconciliation can wait for.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Edge {
     /// Something new was seen of a runtime.
     Runtime(Name),
+    /// The scheduler holds other things than before: locks, leases, models in use or on their way.
+    Locks,
 }
 
 /// A runtime that is being observed.
@@ -71,9 +75,11 @@ pub struct Shared {
     slots: Mutex<BTreeMap<Name, Slot>>,
     /// Something changed that surfaces show.
     dirty: Notify,
-    /// Something changed that may let a task start.
-    pub queue: Notify,
-    pub tasks: Queue,
+    /// The scheduler's loop.
+    pub inbox: Inbox,
+    pub steady: Arc<dyn Steady>,
+    /// What running attempts have said so far, by task.
+    live: Mutex<BTreeMap<String, Log>>,
     /// Makes ids of submitted tasks differ that come within one tick of the clock.
     nonce: AtomicU64,
     pictures: watch::Sender<Arc<Picture>>,
@@ -90,7 +96,8 @@ pub struct Parts {
     pub places: crate::act::runtime::Places,
     pub shutdown: CancellationToken,
     pub memory: Memory,
-    pub tasks: Queue,
+    pub inbox: Inbox,
+    pub steady: Arc<dyn Steady>,
 }
 
 impl Shared {
@@ -110,8 +117,9 @@ impl Shared {
             memory: Mutex::new(parts.memory),
             slots: Mutex::default(),
             dirty: Notify::new(),
-            queue: Notify::new(),
-            tasks: parts.tasks,
+            inbox: parts.inbox,
+            steady: parts.steady,
+            live: Mutex::default(),
             nonce: AtomicU64::new(0),
             pictures,
         })
@@ -120,6 +128,33 @@ impl Shared {
     #[must_use]
     pub fn now(&self) -> Timestamp {
         self.clock.now()
+    }
+
+    /// Milliseconds on the clock that nobody sets.
+    #[must_use]
+    pub fn steady_ms(&self) -> u64 {
+        self.steady.steady_ms()
+    }
+
+    /// This moment on both clocks.
+    #[must_use]
+    pub fn moment(&self) -> Moment {
+        Moment { steady_ms: self.steady_ms(), wall: self.now() }
+    }
+
+    /// Keeps the log of an attempt while it runs.
+    pub fn keep_live(&self, id: &str, log: Log) {
+        self.live.lock().unwrap_or_else(PoisonError::into_inner).insert(id.to_owned(), log);
+    }
+
+    pub fn forget_live(&self, id: &str) {
+        self.live.lock().unwrap_or_else(PoisonError::into_inner).remove(id);
+    }
+
+    /// What the running attempt at a task has said so far.
+    #[must_use]
+    pub fn live(&self, id: &str) -> Option<String> {
+        self.live.lock().unwrap_or_else(PoisonError::into_inner).get(id).map(Log::text)
     }
 
     /// The memory. Held for the length of a computation, never across an await.
@@ -139,11 +174,13 @@ impl Shared {
     }
 
     /// Keeps what the planner should know of a task that a committed Task became.
-    pub fn note_task(&self, row: &TaskRow, fact: TaskFact) {
-        let Some(key) = &row.object else { return };
+    pub fn note_task(&self, key: &ObjectKey, id: &str, fact: TaskFact) {
         let now = self.now();
         let mut memory = self.memory();
-        Arc::make_mut(&mut memory.tasks).insert(row.id.clone(), fact);
+        if memory.tasks.get(id).is_some_and(|known| known.phase == fact.phase && known.message == fact.message) {
+            return;
+        }
+        Arc::make_mut(&mut memory.tasks).insert(id.to_owned(), fact);
         memory.note_all([key.clone()], now);
         drop(memory);
         self.controller.trigger(key, Lane::Drift, "its task changed");
@@ -196,13 +233,17 @@ impl Shared {
 
     /// Notes that the store could, or could not, be written.
     pub fn note_store<T>(&self, result: &Result<T, crate::remember::store::Error>) {
-        let problem = result.as_ref().err().map(ToString::to_string);
+        self.note_store_words(result.as_ref().err().map(ToString::to_string).as_deref());
+    }
+
+    /// The same, where the error is known by its words alone.
+    pub fn note_store_words(&self, problem: Option<&str>) {
         let mut memory = self.memory();
-        if memory.store_problem != problem {
-            if let Some(problem) = &problem {
+        if memory.store_problem.as_deref() != problem {
+            if let Some(problem) = problem {
                 tracing::error!(%problem, "the store cannot be written");
             }
-            memory.store_problem = problem;
+            memory.store_problem = problem.map(str::to_owned);
             drop(memory);
             self.touch();
         }

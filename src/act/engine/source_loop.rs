@@ -256,9 +256,17 @@ async fn put_in_force(shared: &Arc<Shared>, assembly: Assembly) -> Report {
     let stands_otherwise = [&changes.quarantined, &changes.mended, &changes.held, &changes.retained, &changes.touched];
     let noted: Vec<ObjectKey> = stands_otherwise.into_iter().flatten().cloned().collect();
     let first = shared.memory().world.revision.is_none();
+    let told = super::intake::depend_anew(shared, &world).await;
+    shared.note_store(&told);
     {
         let mut memory = shared.memory();
         memory.world = Arc::new(world);
+        observe::tell_world(shared, &memory, now);
+        // Nobody may see a moment in which what is gone is neither in force nor being undone.
+        let undone = memory.world.policy_for_all().prune;
+        for object in changes.removed.iter().filter(|object| undone && object.document.prunes()) {
+            memory.begin_deletion(object, now, after(now, DELETION_DEADLINE));
+        }
         memory.source.applied_at = Some(now);
         memory.source.checked_at = Some(now);
         memory.source.problem = None;
@@ -305,7 +313,6 @@ async fn begin_deletions(shared: &Shared, removed: &[Arc<Object>]) -> usize {
         if object.document.prunes() && policy.prune {
             let result = shared.store.begin_deletion(key.clone(), now, deadline).await;
             shared.note_store(&result);
-            shared.memory().begin_deletion(object, now, deadline);
         } else {
             released += 1;
             for holding in holdings {
@@ -343,8 +350,6 @@ fn wake(shared: &Shared, touched: &[ObjectKey], removed: &[Arc<Object>], first: 
     }
     let keys: Vec<ObjectKey> = if broad { world.objects.keys().cloned().collect() } else { touched.to_vec() };
     memory.note_all(keys, now);
-    drop(memory);
-    shared.queue.notify_one();
 }
 
 fn summary(assembly: &Assembly) -> String {

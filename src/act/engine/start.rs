@@ -12,14 +12,18 @@ use tokio_util::sync::CancellationToken;
 use crate::act::controller::{self, Controller, Lane};
 use crate::act::runtime::Places;
 use crate::act::source::{self, Source, Watcher};
+use crate::core::clock::Steady;
 use crate::core::{Clock, Kind};
+use crate::decide::dispatch::Core;
+use crate::decide::scheduler::{Moment, State};
 use crate::remember::store::{self, Store};
 use crate::remember::vault::{self, Vault};
 
+use super::dispatch::Inbox;
 use super::handle::Handle;
 use super::recover::{Recovered, recover};
 use super::shared::{Parts, Shared};
-use super::{carry_out, observe, publish, queue, source_loop};
+use super::{carry_out, dispatch, observe, publish, source_loop};
 
 /// Requests for a look that may wait; a person who asks twice at once gets two answers from few looks.
 const REQUESTS_MAX: usize = 64;
@@ -37,6 +41,7 @@ pub struct Options {
     pub credentials_dir: Option<PathBuf>,
     pub inputs_dirs: Vec<PathBuf>,
     pub clock: Arc<dyn Clock>,
+    pub steady: Arc<dyn Steady>,
 }
 
 /// Why the engine could not start.
@@ -79,10 +84,10 @@ impl Engine {
     /// # Errors
     /// When the store, the vault or the repository cannot be opened at all.
     pub async fn start(options: Options) -> Result<Self, StartError> {
-        let Options { state_dir, source, interval, credentials_dir, inputs_dirs, clock } = options;
+        let Options { state_dir, source, interval, credentials_dir, inputs_dirs, clock, steady } = options;
         let store = Store::open(&state_dir, Arc::clone(&clock))?;
         let vault = Vault::open(&state_dir.join("vault"))?;
-        let Recovered { memory, queue, unreadable, interrupted } = recover(&store, &clock).await?;
+        let Recovered { memory, restored, objects, unreadable, interrupted } = recover(&store, &clock).await?;
         if !unreadable.is_empty() {
             tracing::warn!(objects = ?unreadable, "stored objects could not be read and are taken from Git again");
         }
@@ -99,8 +104,14 @@ impl Engine {
         let shutdown = CancellationToken::new();
         let controller =
             Controller::new(controller::Options { run_deadline: RUN_DEADLINE, ..controller::Options::default() });
+        let now = Moment { steady_ms: steady.steady_ms(), wall: clock.now() };
+        let (core, ops) = Core::recover(State::new(), restored, now);
+        let (inbox, messages) = Inbox::new();
+        inbox.begin(core.tasks());
+        let (pen, sheets) = mpsc::unbounded_channel();
         let shared = Shared::new(Parts {
             clock,
+            steady,
             store,
             vault,
             source,
@@ -112,12 +123,14 @@ impl Engine {
             },
             shutdown: shutdown.clone(),
             memory,
-            tasks: queue,
+            inbox,
         });
         let (requests, inbox) = mpsc::channel(REQUESTS_MAX);
         let mut parts = JoinSet::new();
         parts.spawn(publish::run(Arc::clone(&shared)));
-        parts.spawn(queue::run(Arc::clone(&shared)));
+        parts.spawn(dispatch::pen::run(Arc::clone(&shared), sheets));
+        let work = dispatch::work::Parts { core, ops, objects, inbox: messages, pen };
+        parts.spawn(dispatch::work::run(Arc::clone(&shared), work));
         let reconciling = Arc::clone(&shared);
         let stop = shutdown.clone();
         parts.spawn(async move {
@@ -154,7 +167,6 @@ impl Engine {
         for key in actionable.chain(removed) {
             self.shared.controller.trigger(&key, Lane::Resync, "Arcology was started");
         }
-        self.shared.queue.notify_one();
         self.shared.touch();
     }
 
@@ -169,7 +181,6 @@ impl Engine {
         self.shutdown.cancel();
         self.stop_looking.store(true, Ordering::Relaxed);
         while self.parts.join_next().await.is_some() {}
-        queue::settle(&self.shared).await;
         self.shared.publish();
         self.shared.store.close().await;
     }

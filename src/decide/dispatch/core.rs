@@ -120,10 +120,16 @@ impl<M: Machine> Core<M> {
         self.tasks.len()
     }
 
-    /// Whether a lease waits or is held.
+    /// Whether a lease is held (true) or waits (false); none when there is no such lease.
     #[must_use]
-    pub fn knows_lease(&self, id: &str) -> bool {
-        self.leases.contains_key(id)
+    pub fn lease_is_held(&self, id: &str) -> Option<bool> {
+        self.leases.get(id).map(Lease::is_held)
+    }
+
+    /// For how long a lease lives on after a sign of life; none when there is no such lease.
+    #[must_use]
+    pub fn lease_ttl_ms(&self, id: &str) -> Option<u64> {
+        self.leases.get(id).map(Lease::ttl_ms)
     }
 
     /// When something is due although nothing happens, on the steady clock.

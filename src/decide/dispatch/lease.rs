@@ -20,6 +20,16 @@ pub(super) struct Lease {
     ending: bool,
 }
 
+impl Lease {
+    pub(super) fn is_held(&self) -> bool {
+        self.request.held
+    }
+
+    pub(super) fn ttl_ms(&self) -> u64 {
+        self.request.ttl_ms
+    }
+}
+
 impl<M: Machine> Core<M> {
     pub(super) fn lease_ask(&mut self, lease: LeaseRequest, by: String) {
         if self.leases.contains_key(&lease.id) {

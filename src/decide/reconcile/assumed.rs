@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::core::{Name, ObjectKey, Observed, Timestamp};
+use crate::decide::scheduler::SchedulerView;
 use crate::decide::view::{ModelState, ModelView, RuntimeView};
 use crate::declare::manifest::kind::loadout::DesiredState;
 use crate::declare::world::{Object, World};
@@ -14,6 +15,7 @@ use super::history::ObjectHistory;
 use super::inputs::{Holding, Inputs, LoadTimes, TaskFact, TaskPhase};
 use super::plan::{Plan, Target};
 use super::planner::plan;
+use super::status::Hold;
 use super::task::id_of;
 
 /// Where assumed observations say they come from.
@@ -27,6 +29,9 @@ pub struct Assumed {
     pub tasks: BTreeMap<String, TaskFact>,
     pub load_times: BTreeMap<(Name, String), LoadTimes>,
     pub histories: BTreeMap<ObjectKey, ObjectHistory>,
+    /// Nobody holds anything.
+    pub scheduler: SchedulerView,
+    pub refusals: BTreeMap<ObjectKey, Hold>,
 }
 
 /// Assumes that `base` is fulfilled, and that the runtimes which only `head` declares are there with nothing loaded.
@@ -92,6 +97,8 @@ pub fn plan_between(base: &World, head: &World, now: Timestamp) -> Plan {
         tasks: &assumed.tasks,
         histories: &assumed.histories,
         load_times: &assumed.load_times,
+        scheduler: &assumed.scheduler,
+        refusals: &assumed.refusals,
         now,
     })
 }

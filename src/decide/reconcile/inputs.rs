@@ -4,11 +4,13 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::core::{Name, ObjectKey, Observed, Timestamp};
+use crate::decide::scheduler::SchedulerView;
 use crate::decide::view::RuntimeView;
 use crate::declare::world::{Object, World};
 
 use super::history::ObjectHistory;
 use super::plan::Target;
+use super::status::Hold;
 
 /// All that a plan rests on.
 #[derive(Clone, Copy)]
@@ -24,6 +26,10 @@ pub struct Inputs<'a> {
     pub tasks: &'a BTreeMap<String, TaskFact>,
     pub histories: &'a BTreeMap<ObjectKey, ObjectHistory>,
     pub load_times: &'a BTreeMap<(Name, String), LoadTimes>,
+    /// What the scheduler holds and does.
+    pub scheduler: &'a SchedulerView,
+    /// What the scheduler answered when an object asked for something just now, until the object is planned anew.
+    pub refusals: &'a BTreeMap<ObjectKey, Hold>,
     pub now: Timestamp,
 }
 

@@ -15,6 +15,7 @@ use crate::declare::world::Object;
 use super::cost;
 use super::drift_loop;
 use super::inputs::Inputs;
+use super::lock;
 use super::memory;
 use super::plan::{Bookkeeping, Intent, ObjectPlan, Target, Verb};
 use super::planner::{blank_status, holds_on_everything};
@@ -264,10 +265,21 @@ fn intents(
     if status.hold.as_ref().is_some_and(|hold| hold.reason != HoldReason::Backoff) {
         return Vec::new();
     }
+    if let Some(refusal) = inputs.refusals.get(&object.document.key) {
+        status.hold = Some(refusal.clone());
+        return Vec::new();
+    }
     let history = inputs.histories.get(&object.document.key);
     let settled = history.is_some_and(|history| history.settled_generation == Some(object.generation));
     let mut intents = Vec::new();
     for (target, verb, difference, model, copilot) in wanted {
+        if let Target::Model { runtime, served_as, .. } = &target
+            && let Some(hold) = lock::hold(inputs, runtime, served_as, verb)
+        {
+            // Before anything is counted against a drift loop: what the scheduler moves is not somebody's interference.
+            status.hold = Some(hold);
+            continue;
+        }
         let saw = format!("{}: {}", difference.field, difference.observed);
         if settled && policy.drift == DriftMode::Report {
             let who = policy.sources.first().map(ToString::to_string);

@@ -10,6 +10,7 @@ use crate::declare::world::Object;
 
 use super::cost;
 use super::inputs::Inputs;
+use super::lock;
 use super::plan::{Intent, Target, Verb};
 use super::status::{Hold, HoldReason};
 
@@ -115,7 +116,8 @@ fn residents(inputs: &Inputs<'_>, gpu: &str, planned: &[Intent]) -> Vec<Resident
             let declared = declared_model(inputs, runtime, &model.name);
             let spec = declared.as_ref().and_then(|name| inputs.world.model(name));
             if let Some(gb) = cost::vram_gb(inputs, runtime, &model.name, spec) {
-                let evictable = declared.is_some_and(|name| is_evictable(inputs, &name));
+                let evictable = declared.is_some_and(|name| is_evictable(inputs, &name))
+                    && !lock::is_in_use(inputs, runtime, &model.name);
                 found.push(Resident { runtime: runtime.clone(), served_as: model.name.clone(), gb, evictable });
             }
         }

@@ -13,6 +13,7 @@ pub mod drift_loop;
 pub mod history;
 pub mod inputs;
 pub mod loadout;
+pub mod lock;
 pub mod memory;
 pub mod model;
 pub mod plan;

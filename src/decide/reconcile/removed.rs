@@ -11,9 +11,10 @@ use crate::declare::world::Object;
 
 use super::cost;
 use super::inputs::{Holding, Inputs, TaskPhase};
+use super::lock;
 use super::plan::{Bookkeeping, Cost, Intent, ObjectPlan, Target, Verb};
 use super::planner::{blank_status, holds_on_everything};
-use super::status::{Drift, FieldDifference, Health, HoldReason, Sync};
+use super::status::{Drift, FieldDifference, Health, HoldReason, ObjectStatus, Sync};
 
 /// The plan of one removed object.
 #[must_use]
@@ -40,6 +41,7 @@ pub fn plan(inputs: &Inputs<'_>, object: &Object) -> ObjectPlan {
     if held || key.kind == Kind::Runtime {
         intents.clear();
     }
+    wait_for_locks(inputs, &mut status, &mut intents);
     let overdue = inputs.holdings(key).iter().any(|holding| holding.deadline.is_some_and(|at| at <= inputs.now));
     let late = if overdue { "; overdue: it should have been done by now" } else { "" };
     status.observed = if left.is_empty() { "nothing left".to_owned() } else { format!("left: {}", left.join(", ")) };
@@ -61,6 +63,20 @@ pub fn plan(inputs: &Inputs<'_>, object: &Object) -> ObjectPlan {
         (Sync::InSync, Health::Healthy, "undone".to_owned())
     };
     ObjectPlan { status, intents, bookkeeping }
+}
+
+/// What the scheduler holds is undone when it lets go.
+fn wait_for_locks(inputs: &Inputs<'_>, status: &mut ObjectStatus, intents: &mut Vec<Intent>) {
+    intents.retain(|intent| {
+        let Target::Model { runtime, served_as, .. } = &intent.target else { return true };
+        let refusal = || inputs.refusals.get(&intent.object).cloned();
+        let hold = lock::hold(inputs, runtime, served_as, intent.verb).or_else(refusal);
+        let free = hold.is_none();
+        if status.hold.is_none() {
+            status.hold = hold;
+        }
+        free
+    });
 }
 
 enum Remains {

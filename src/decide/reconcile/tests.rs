@@ -7,6 +7,7 @@ use std::time::Duration;
 use super::inputs::TaskPhase;
 use super::*;
 use crate::core::{Commit, CommitSha, Kind, Name, ObjectKey, Observed, Revision, Timestamp};
+use crate::decide::scheduler::SchedulerView;
 use crate::decide::view::{ModelState, ModelView, RuntimeView};
 use crate::declare::manifest::parse;
 use crate::declare::world::assemble::{self, assemble};
@@ -57,6 +58,8 @@ struct Scene {
     tasks: BTreeMap<String, TaskFact>,
     histories: BTreeMap<ObjectKey, ObjectHistory>,
     load_times: BTreeMap<(Name, String), LoadTimes>,
+    scheduler: SchedulerView,
+    refusals: BTreeMap<ObjectKey, Hold>,
 }
 
 impl Scene {
@@ -115,6 +118,8 @@ impl Scene {
             tasks: &self.tasks,
             histories: &self.histories,
             load_times: &self.load_times,
+            scheduler: &self.scheduler,
+            refusals: &self.refusals,
             now: now(),
         }
     }

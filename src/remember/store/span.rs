@@ -84,12 +84,14 @@ fn keep(conn: &Connection, note: &Note, now: Moment) -> Result<(), Trouble> {
         }
         Note::SpanBegan { gpu, kind, holder, since } => {
             let insert = "INSERT INTO lock_span (gpu, kind, holder, since) VALUES (?1, ?2, ?3, ?4)";
-            sql::change(conn, insert, params![gpu.to_string(), kind.as_str(), holder.as_ref(), sql::time(*since)]).map(drop)
+            sql::change(conn, insert, params![gpu.to_string(), kind.as_str(), holder.as_ref(), sql::time(*since)])
+                .map(drop)
         }
         Note::SpanEnded { gpu, kind, holder, until } => {
             let update = "UPDATE lock_span SET until = max(since, ?4)
                 WHERE gpu = ?1 AND holder = ?3 AND kind = ?2 AND until IS NULL";
-            sql::change(conn, update, params![gpu.to_string(), kind.as_str(), holder.as_ref(), sql::time(*until)]).map(drop)
+            sql::change(conn, update, params![gpu.to_string(), kind.as_str(), holder.as_ref(), sql::time(*until)])
+                .map(drop)
         }
     }
 }

@@ -1,22 +1,26 @@
-//! The verbs of the control socket. Bodies are bounded, unknown keys are errors, and answers say what to do next.
+//! The routes of the control socket, and submitting and reconciling. Bodies are bounded, unknown keys are errors, and answers
+//! say what to do next. What is done to a task once it is there is `task`'s, leases are `lease`'s.
 
 use axum::extract::rejection::JsonRejection;
-use axum::extract::{ConnectInfo, DefaultBodyLimit, Path, State};
+use axum::extract::{ConnectInfo, DefaultBodyLimit, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
-use axum::routing::post;
+use axum::routing::{get, post};
 use axum::{Json, Router};
 use serde::Deserialize;
 use serde_json::json;
 
 use crate::act::engine::Handle;
 use crate::act::engine::carry_out::Trouble;
+use crate::act::engine::dispatch::Refusal;
+use crate::core::Name;
 use crate::declare::manifest::kind::capability;
 use crate::declare::manifest::kind::task::TaskSpec;
 use crate::tell::web::api::task::TaskStatus;
 use crate::tell::web::{WebState, api_router};
 
 use super::peer::Peer;
+use super::{lease, task};
 
 /// The most bytes of a request's body.
 pub const BODY_BYTES_MAX: usize = 4 << 20;
@@ -35,7 +39,13 @@ pub fn router(state: ControlState) -> Router {
     let reading = api_router(state.web.clone());
     Router::new()
         .route("/v1/tasks", post(submit))
-        .route("/v1/tasks/{id}/cancel", post(cancel))
+        .route("/v1/tasks/{id}/cancel", post(task::cancel))
+        .route("/v1/tasks/{id}/retry", post(task::retry))
+        .route("/v1/tasks/{id}/reroute", post(task::reroute))
+        .route("/v1/tasks/{id}/why", get(task::why))
+        .route("/v1/leases", post(lease::acquire).get(lease::list))
+        .route("/v1/leases/{id}/renew", post(lease::renew))
+        .route("/v1/leases/{id}/release", post(lease::release))
         .route("/v1/reconcile", post(reconcile))
         .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
         .with_state(state)
@@ -43,24 +53,36 @@ pub fn router(state: ControlState) -> Router {
 }
 
 /// An error as an RFC 9457 problem document.
-fn problem(status: StatusCode, title: &str, detail: &str) -> Response {
+pub(super) fn problem(status: StatusCode, title: &str, detail: &str) -> Response {
     let body = json!({"type": "about:blank", "title": title, "status": status.as_u16(), "detail": detail});
     (status, [("content-type", "application/problem+json")], body.to_string()).into_response()
 }
 
-fn trouble(error: &Trouble) -> Response {
+pub(super) fn trouble(error: &Trouble) -> Response {
     match error {
         Trouble::Task(detail) => problem(StatusCode::CONFLICT, "it cannot be done", detail),
         Trouble::Store(error) => {
             problem(StatusCode::SERVICE_UNAVAILABLE, "the store cannot be written", &error.to_string())
         }
+        Trouble::Refused(refusal) => refused(refusal),
         Trouble::Runtime { .. } | Trouble::NotDriven(_) => {
             problem(StatusCode::BAD_GATEWAY, "the runtime did not do it", &error.to_string())
         }
     }
 }
 
-fn bad_body(rejection: &JsonRejection) -> Response {
+/// What the scheduler could not do.
+pub(super) fn refused(refusal: &Refusal) -> Response {
+    let (status, title) = match refusal {
+        Refusal::Unknown(_) => (StatusCode::NOT_FOUND, "there is no such thing"),
+        Refusal::Conflict(_) => (StatusCode::CONFLICT, "it cannot be done"),
+        Refusal::Unavailable(_) => (StatusCode::SERVICE_UNAVAILABLE, "the store cannot be written"),
+        Refusal::Ending => (StatusCode::SERVICE_UNAVAILABLE, "Arcology is ending"),
+    };
+    problem(status, title, &refusal.to_string())
+}
+
+pub(super) fn bad_body(rejection: &JsonRejection) -> Response {
     problem(rejection.status(), "the body cannot be used", &rejection.body_text())
 }
 
@@ -93,14 +115,13 @@ async fn submit(
             }
         }
     }
-    let mut accepted = Vec::with_capacity(specs.len());
-    for spec in specs {
-        match state.engine.submit(spec, &peer.to_string()).await {
-            Ok(row) => accepted.push(TaskStatus::of(&row, &[], &[])),
-            Err(error) => return trouble(&error),
+    match state.engine.submit_all(specs, &peer.to_string()).await {
+        Ok(rows) => {
+            let accepted: Vec<TaskStatus> = rows.iter().map(|row| TaskStatus::of(row, &[], &[])).collect();
+            (StatusCode::ACCEPTED, Json(accepted)).into_response()
         }
+        Err(error) => trouble(&error),
     }
-    (StatusCode::ACCEPTED, Json(accepted)).into_response()
 }
 
 fn read_task(value: serde_json::Value) -> Result<TaskSpec, String> {
@@ -115,43 +136,10 @@ fn read_task(value: serde_json::Value) -> Result<TaskSpec, String> {
             return Err(format!("there is no capability `{name}`{}", hint.unwrap_or_default()));
         }
     }
+    if let Some(model) = spec.target.model.as_deref().filter(|model| *model != "auto") {
+        Name::new(model).map_err(|error| format!("`target.model`: {error}"))?;
+    }
     Ok(spec)
-}
-
-#[derive(Default, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-struct CancelBody {
-    confirm: bool,
-    reason: String,
-}
-
-/// Cancelling loses work, so it must be confirmed; without that the answer says what would happen.
-async fn cancel(
-    State(state): State<ControlState>,
-    ConnectInfo(peer): ConnectInfo<Peer>,
-    Path(id): Path<String>,
-    body: Result<Json<CancelBody>, JsonRejection>,
-) -> Response {
-    let Json(body) = match body {
-        Ok(body) => body,
-        Err(rejection) => return bad_body(&rejection),
-    };
-    match state.engine.store().task(&id).await {
-        Ok(Some(row)) if !body.confirm => {
-            let detail = format!("{id} is {} and would be cancelled; say {{\"confirm\": true}}", row.state.as_str());
-            return problem(StatusCode::CONFLICT, "cancelling must be confirmed", &detail);
-        }
-        Ok(Some(_)) => {}
-        Ok(None) => {
-            return problem(StatusCode::NOT_FOUND, "no such task", &format!("there is no task {id}"));
-        }
-        Err(error) => return trouble(&Trouble::Store(error)),
-    }
-    let reason = if body.reason.is_empty() { "asked for" } else { &body.reason };
-    match state.engine.cancel(&id, &peer.to_string(), reason).await {
-        Ok(()) => Json(json!({"id": id, "state": "cancelled"})).into_response(),
-        Err(error) => trouble(&error),
-    }
 }
 
 #[derive(Default, Deserialize)]
