@@ -115,6 +115,8 @@ pub fn plan(world: &World) -> usize {
     let inputs = Inputs {
         world,
         runtimes: &BTreeMap::new(),
+        gpus: &BTreeMap::new(),
+        hosts: &BTreeMap::new(),
         inventory: &BTreeMap::new(),
         removed: &BTreeMap::new(),
         tasks: &BTreeMap::new(),

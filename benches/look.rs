@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use arcology::act::clock::SystemClock;
 use arcology::act::engine::{Engine, Options};
 use arcology::act::source::{self, Poll, Snapshot, Source};
+use arcology::act::telemetry;
 use arcology::core::Timestamp;
 use arcology::declare::manifest::parse;
 use arcology::declare::world::World;
@@ -125,6 +126,7 @@ fn engine(repository: &Repository) {
             credentials_dir: None,
             inputs_dirs: Vec::new(),
             clock: Arc::new(SystemClock),
+            telemetry: telemetry::Options::default(),
         };
         let engine = Engine::start(options).await.expect("it starts");
         let handle = engine.handle();

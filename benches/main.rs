@@ -14,19 +14,21 @@ mod plan_and_page;
 mod repository;
 mod resident;
 mod swap;
+mod telemetry;
 
 use std::process::ExitCode;
 
 /// A benchmark's name, and what runs it.
 type Bench = (&'static str, fn());
 
-const ALL: [Bench; 6] = [
+const ALL: [Bench; 7] = [
     ("commit-to-action", commit_to_action::run),
     ("look", look::run),
     ("cold-start", cold_start::run),
     ("resident", resident::run),
     ("plan-and-page", plan_and_page::run),
     ("durable", durable::run),
+    ("telemetry", telemetry::run),
 ];
 
 fn main() -> ExitCode {

@@ -17,6 +17,7 @@ use tokio_util::sync::CancellationToken;
 use crate::act::clock::{SystemClock, SystemSteady};
 use crate::act::engine::{Engine, Handle, Options};
 use crate::act::source;
+use crate::act::telemetry;
 use crate::decide::reconcile::{ObjectStatus, Sync};
 use crate::tell::cli::verb::up::{LogFormat, UpArgs};
 use crate::tell::control::{self, ControlState};
@@ -93,6 +94,7 @@ async fn up(args: UpArgs) -> ExitCode {
         inputs_dirs: args.inputs.clone(),
         clock: Arc::new(SystemClock),
         steady: Arc::new(SystemSteady::default()),
+        telemetry: telemetry::Options::default(),
     };
     let engine = match Engine::start(options).await {
         Ok(engine) => engine,

@@ -1,4 +1,4 @@
-//! What touches the outside: Git, runtimes, time, and the loop that carries plans out.
+//! What touches the outside: Git, runtimes, the machine, time, and the loop that carries plans out.
 
 pub mod clock;
 pub mod controller;
@@ -6,3 +6,4 @@ pub mod engine;
 pub mod http;
 pub mod runtime;
 pub mod source;
+pub mod telemetry;

@@ -60,6 +60,13 @@ impl Span {
     }
 }
 
+/// A number of gigabytes without needless decimals: `7.8`, `32`.
+#[must_use]
+pub fn gigabytes(amount: f64) -> String {
+    let text = format!("{amount:.1}");
+    text.strip_suffix(".0").unwrap_or(&text).to_owned()
+}
+
 impl fmt::Display for Span {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut millis = u64::try_from(self.0.as_millis()).unwrap_or(u64::MAX);
@@ -115,6 +122,13 @@ mod tests {
             assert_eq!(span.to_string(), text);
         }
         assert_eq!(Span::parse("500ms").unwrap().get(), Duration::from_millis(500));
+    }
+
+    #[test]
+    fn gigabytes_have_one_decimal_where_it_says_something() {
+        for (amount, text) in [(7.8, "7.8"), (32.0, "32"), (31.99, "32"), (0.0, "0")] {
+            assert_eq!(gigabytes(amount), text);
+        }
     }
 
     #[test]

@@ -7,6 +7,7 @@ mod manifest;
 mod remember;
 mod runtime;
 mod source;
+mod telemetry;
 mod up;
 mod web;
 mod world;

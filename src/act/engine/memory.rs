@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::core::{Kind, Name, ObjectKey, Observed, Timestamp};
+use crate::decide::host_view::{GpuView, Gpus, Hosts};
 use crate::decide::reconcile::{
     Bookkeeping, Hold, Holding, Inputs, LoadTimes, ObjectHistory, ObjectPlan, Target, TaskFact, drift_loop, plan_object,
 };
@@ -29,6 +30,8 @@ pub struct Memory {
     pub runtimes: BTreeMap<Name, RuntimePicture>,
     /// The observations of `runtimes` in the planner's shape.
     views: Arc<BTreeMap<Name, Observed<RuntimeView>>>,
+    pub gpus: Arc<Gpus>,
+    pub hosts: Arc<Hosts>,
     pub histories: Arc<BTreeMap<ObjectKey, ObjectHistory>>,
     pub inventory: Arc<BTreeMap<ObjectKey, Vec<Holding>>>,
     pub removed: Arc<BTreeMap<ObjectKey, Arc<Object>>>,
@@ -55,6 +58,8 @@ impl Memory {
         Inputs {
             world: &self.world,
             runtimes: &self.views,
+            gpus: &self.gpus,
+            hosts: &self.hosts,
             inventory: &self.inventory,
             removed: &self.removed,
             tasks: &self.tasks,
@@ -202,6 +207,33 @@ impl Memory {
         changed
     }
 
+    /// Keeps what was seen of every host; gives the names of those whose health may have changed, or that are gone.
+    pub fn keep_hosts(&mut self, seen: Hosts) -> Vec<Name> {
+        let gone = self.hosts.keys().filter(|name| !seen.contains_key(*name));
+        let differs = seen.iter().filter(|(name, seen)| said_differently(self.hosts.get(*name), seen));
+        let changed = differs.map(|(name, _)| name).chain(gone).cloned().collect();
+        self.hosts = Arc::new(seen);
+        changed
+    }
+
+    /// Keeps what was seen of some GPUs, and forgets those that are no longer declared; gives their hosts as above.
+    pub fn keep_gpus(&mut self, seen: Vec<((Name, Name), Observed<GpuView>)>) -> Vec<Name> {
+        let declared = |(host, id): &(Name, Name)| {
+            self.world.host(host).is_some_and(|spec| spec.gpus.iter().any(|gpu| gpu.id == *id))
+        };
+        let mut gpus = (*self.gpus).clone();
+        let mut changed: Vec<Name> = gpus.keys().filter(|key| !declared(key)).map(|(host, _)| host.clone()).collect();
+        gpus.retain(|key, _| declared(key));
+        for (key, seen) in seen.into_iter().filter(|(key, _)| declared(key)) {
+            if said_differently(gpus.get(&key), &seen) {
+                changed.push(key.0.clone());
+            }
+            gpus.insert(key, seen);
+        }
+        self.gpus = Arc::new(gpus);
+        changed
+    }
+
     /// Forgets a runtime that is no longer declared.
     pub fn forget_runtime(&mut self, runtime: &Name) {
         self.runtimes.remove(runtime);
@@ -341,6 +373,8 @@ impl Memory {
             source: self.source.clone(),
             runtimes: self.runtimes.clone(),
             views: Arc::clone(&self.views),
+            gpus: Arc::clone(&self.gpus),
+            hosts: Arc::clone(&self.hosts),
             histories: Arc::clone(&self.histories),
             inventory: Arc::clone(&self.inventory),
             removed: Arc::clone(&self.removed),
@@ -358,6 +392,11 @@ impl Memory {
 pub struct Needs {
     pub id: String,
     pub names: Vec<String>,
+}
+
+/// Whether an observation tells another trouble than the one before, or none where there was one.
+fn said_differently<T>(before: Option<&Observed<T>>, seen: &Observed<T>) -> bool {
+    before.is_none_or(|before| before.problem() != seen.problem() || before.at().is_some() != seen.at().is_some())
 }
 
 /// For how long an observation counts as fresh: three looks, and never less than three seconds.

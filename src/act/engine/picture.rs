@@ -9,6 +9,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use crate::core::{Name, ObjectKey, Observed, Revision, Timestamp};
+use crate::decide::host_view::{Gpus, Hosts};
 pub use crate::decide::reconcile::{Correction, Failure, ObjectHistory};
 use crate::decide::reconcile::{Hold, Holding, Inputs, LoadTimes, ObjectStatus, TaskFact, plan};
 use crate::decide::scheduler::SchedulerView;
@@ -26,6 +27,9 @@ pub struct Picture {
     pub runtimes: BTreeMap<Name, RuntimePicture>,
     /// What each runtime was last seen to be: the same values as in `runtimes`, in the planner's shape.
     pub views: Arc<BTreeMap<Name, Observed<RuntimeView>>>,
+    /// What each GPU and each host was last seen to be.
+    pub gpus: Arc<Gpus>,
+    pub hosts: Arc<Hosts>,
     /// Since when each object has had its sync word, and what was done about it lately.
     pub histories: Arc<BTreeMap<ObjectKey, ObjectHistory>>,
     pub inventory: Arc<BTreeMap<ObjectKey, Vec<Holding>>>,
@@ -48,6 +52,8 @@ impl Picture {
         Inputs {
             world: &self.world,
             runtimes: &self.views,
+            gpus: &self.gpus,
+            hosts: &self.hosts,
             inventory: &self.inventory,
             removed: &self.removed,
             tasks: &self.tasks,

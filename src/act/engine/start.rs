@@ -12,6 +12,7 @@ use tokio_util::sync::CancellationToken;
 use crate::act::controller::{self, Controller, Lane};
 use crate::act::runtime::Places;
 use crate::act::source::{self, Source, Watcher};
+use crate::act::telemetry;
 use crate::core::clock::Steady;
 use crate::core::{Clock, Kind};
 use crate::decide::dispatch::Core;
@@ -23,7 +24,7 @@ use super::dispatch::Inbox;
 use super::handle::Handle;
 use super::recover::{Recovered, recover};
 use super::shared::{Parts, Shared};
-use super::{carry_out, dispatch, observe, publish, source_loop};
+use super::{carry_out, dispatch, measure, observe, publish, source_loop};
 
 /// Requests for a look that may wait; a person who asks twice at once gets two answers from few looks.
 const REQUESTS_MAX: usize = 64;
@@ -42,6 +43,7 @@ pub struct Options {
     pub inputs_dirs: Vec<PathBuf>,
     pub clock: Arc<dyn Clock>,
     pub steady: Arc<dyn Steady>,
+    pub telemetry: telemetry::Options,
 }
 
 /// Why the engine could not start.
@@ -84,7 +86,7 @@ impl Engine {
     /// # Errors
     /// When the store, the vault or the repository cannot be opened at all.
     pub async fn start(options: Options) -> Result<Self, StartError> {
-        let Options { state_dir, source, interval, credentials_dir, inputs_dirs, clock, steady } = options;
+        let Options { state_dir, source, interval, credentials_dir, inputs_dirs, clock, steady, telemetry } = options;
         let store = Store::open(&state_dir, Arc::clone(&clock))?;
         let vault = Vault::open(&state_dir.join("vault"))?;
         let Recovered { memory, restored, objects, unreadable, interrupted } = recover(&store, &clock).await?;
@@ -131,6 +133,7 @@ impl Engine {
         parts.spawn(dispatch::pen::run(Arc::clone(&shared), sheets));
         let work = dispatch::work::Parts { core, ops, objects, inbox: messages, pen };
         parts.spawn(dispatch::work::run(Arc::clone(&shared), work));
+        parts.spawn(measure::run(Arc::clone(&shared), telemetry));
         let reconciling = Arc::clone(&shared);
         let stop = shutdown.clone();
         parts.spawn(async move {

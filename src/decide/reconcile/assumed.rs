@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::core::{Name, ObjectKey, Observed, Timestamp};
+use crate::decide::host_view::{Gpus, Hosts};
 use crate::decide::scheduler::SchedulerView;
 use crate::decide::view::{ModelState, ModelView, RuntimeView};
 use crate::declare::manifest::kind::loadout::DesiredState;
@@ -92,6 +93,8 @@ pub fn plan_between(base: &World, head: &World, now: Timestamp) -> Plan {
     plan(&Inputs {
         world: head,
         runtimes: &assumed.runtimes,
+        gpus: &Gpus::new(),
+        hosts: &Hosts::new(),
         inventory: &assumed.inventory,
         removed: &removed,
         tasks: &assumed.tasks,

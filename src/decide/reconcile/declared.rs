@@ -36,13 +36,6 @@ pub fn plan(object: &Object) -> ObjectPlan {
             "checked",
             "its cases are declared",
         ),
-        Spec::Host(spec) => (
-            Sync::InSync,
-            Health::Unknown,
-            format!("{} with {}", spec.address, count(spec.gpus.len(), "GPU")),
-            "in force; hardware not measured",
-            "its declaration is in force; its hardware is not measured by this version",
-        ),
         Spec::Run(spec) => {
             (Sync::Unknown, Health::Unknown, format!("{} run once", spec.blueprint), "nothing", NOT_CARRIED_OUT)
         }
@@ -50,7 +43,7 @@ pub fn plan(object: &Object) -> ObjectPlan {
             (Sync::Unknown, Health::Unknown, "candidates compared".to_owned(), "nothing", NOT_CARRIED_OUT)
         }
         // These have files of their own; the planner never sends them here.
-        Spec::Runtime(_) | Spec::Model(_) | Spec::Loadout(_) | Spec::Task(_) => {
+        Spec::Runtime(_) | Spec::Model(_) | Spec::Loadout(_) | Spec::Task(_) | Spec::Host(_) => {
             (Sync::Unknown, Health::Unknown, String::new(), "nothing", "compared elsewhere")
         }
     };

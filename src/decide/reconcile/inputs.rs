@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::core::{Name, ObjectKey, Observed, Timestamp};
+use crate::decide::host_view::{Gpus, Hosts};
 use crate::decide::scheduler::SchedulerView;
 use crate::decide::view::RuntimeView;
 use crate::declare::world::{Object, World};
@@ -18,6 +19,9 @@ pub struct Inputs<'a> {
     pub world: &'a World,
     /// What each runtime was last seen to be.
     pub runtimes: &'a BTreeMap<Name, Observed<RuntimeView>>,
+    /// What each GPU and each host was last seen to be.
+    pub gpus: &'a Gpus,
+    pub hosts: &'a Hosts,
     /// What each object made in the world.
     pub inventory: &'a BTreeMap<ObjectKey, Vec<Holding>>,
     /// The last version of objects that are gone from Git but still hold something.

@@ -134,7 +134,7 @@ fn capacity(inputs: &Inputs<'_>, runtime: &Name) -> Option<(f64, f64)> {
 }
 
 /// The declared Model that a runtime serves under this name.
-fn declared_model(inputs: &Inputs<'_>, runtime: &Name, served_as: &str) -> Option<Name> {
+pub(super) fn declared_model(inputs: &Inputs<'_>, runtime: &Name, served_as: &str) -> Option<Name> {
     let view = inputs.fresh_view(runtime);
     let real = |name: &str| view.map_or_else(|| name.to_owned(), |view| view.real_name(name).to_owned());
     inputs.world.models().find_map(|(object, model)| {

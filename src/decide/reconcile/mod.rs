@@ -3,14 +3,16 @@
 //! [`plan()`] answers for everything, [`plan_object`] for one object; the second is what the loop carries out and the
 //! first is the second over every key, so `arcology plan`, the page and the loop can never disagree.
 //!
-//! One file a kind that has something to compare ([`loadout`], [`task`], [`runtime`], [`model`], [`removed`]);
+//! One file a kind that has something to compare ([`loadout`], [`task`], [`runtime`], [`model`], [`host`], [`removed`]);
 //! [`declared`] answers for kinds that are in force by being declared.
 
 pub mod assumed;
 pub mod cost;
 pub mod declared;
 pub mod drift_loop;
+pub mod gpu_use;
 pub mod history;
+pub mod host;
 pub mod inputs;
 pub mod loadout;
 pub mod lock;

@@ -8,7 +8,7 @@ use crate::declare::world::{Object, Standing};
 use super::inputs::Inputs;
 use super::plan::{ObjectPlan, Plan};
 use super::status::{Health, Hold, HoldReason, ObjectStatus, Sync};
-use super::{declared, loadout, model, removed, runtime, task};
+use super::{declared, host, loadout, model, removed, runtime, task};
 
 /// The plan for everything: every status by kind and name, every intent in the order in which it is carried out.
 #[must_use]
@@ -52,12 +52,10 @@ pub fn plan_object(inputs: &Inputs<'_>, key: &ObjectKey) -> Option<ObjectPlan> {
         Spec::Task(_) => task::plan(inputs, object),
         Spec::Runtime(spec) => runtime::plan(inputs, object, spec),
         Spec::Model(spec) => model::plan(inputs, object, spec),
-        Spec::Host(_)
-        | Spec::Policy(_)
-        | Spec::Blueprint(_)
-        | Spec::Run(_)
-        | Spec::GoldenSet(_)
-        | Spec::Experiment(_) => declared::plan(object),
+        Spec::Host(spec) => host::plan(inputs, object, spec),
+        Spec::Policy(_) | Spec::Blueprint(_) | Spec::Run(_) | Spec::GoldenSet(_) | Spec::Experiment(_) => {
+            declared::plan(object)
+        }
     };
     note_standing(&mut plan.status, object);
     note_failure(inputs, &mut plan.status, object);

@@ -7,6 +7,7 @@ use std::time::Duration;
 use super::inputs::TaskPhase;
 use super::*;
 use crate::core::{Commit, CommitSha, Kind, Name, ObjectKey, Observed, Revision, Timestamp};
+use crate::decide::host_view::{Gpus, Hosts};
 use crate::decide::scheduler::SchedulerView;
 use crate::decide::view::{ModelState, ModelView, RuntimeView};
 use crate::declare::manifest::parse;
@@ -53,6 +54,8 @@ fn now() -> Timestamp {
 struct Scene {
     world: World,
     runtimes: BTreeMap<Name, Observed<RuntimeView>>,
+    gpus: Gpus,
+    hosts: Hosts,
     inventory: BTreeMap<ObjectKey, Vec<Holding>>,
     removed: BTreeMap<ObjectKey, Arc<Object>>,
     tasks: BTreeMap<String, TaskFact>,
@@ -113,6 +116,8 @@ impl Scene {
         Inputs {
             world: &self.world,
             runtimes: &self.runtimes,
+            gpus: &self.gpus,
+            hosts: &self.hosts,
             inventory: &self.inventory,
             removed: &self.removed,
             tasks: &self.tasks,
@@ -476,6 +481,7 @@ fn the_plan_between_two_revisions_is_the_difference_alone() {
     assert_eq!(back, [Verb::Unload, Verb::Load]);
 }
 
+mod gpu_use;
 mod properties;
 
 #[test]

@@ -132,9 +132,33 @@ impl Client {
         }
     }
 
+    /// Keeps SIGINT and SIGTERM from ending this process for as long as the value lives: who holds something for a program
+    /// ends after it.
+    ///
+    /// # Errors
+    /// When the system does not let us listen to signals.
+    pub fn deaf_to_signals(&self) -> Outcome<Deaf> {
+        use tokio::signal::unix::{SignalKind, signal};
+        let _inside = self.runtime.enter();
+        let listen =
+            |kind| signal(kind).map_err(|error| Failure::new(format!("signals cannot be listened to: {error}")));
+        Ok(Deaf { _interrupt: listen(SignalKind::interrupt())?, terminate: listen(SignalKind::terminate())? })
+    }
+
+    /// Lets a moment pass; true when this process was told to end meanwhile.
+    pub fn pause(&self, time: Duration, deaf: &mut Deaf) -> bool {
+        self.runtime.block_on(async { tokio::time::timeout(time, deaf.terminate.recv()).await.is_ok() })
+    }
+
     fn accept(&self, path: &str, answer: Answer) -> Outcome<Value> {
         if (200..300).contains(&answer.status) { Ok(answer.body) } else { Err(problem(path, &answer)) }
     }
+}
+
+/// While it lives, SIGINT and SIGTERM do not end this process.
+pub struct Deaf {
+    _interrupt: tokio::signal::unix::Signal,
+    terminate: tokio::signal::unix::Signal,
 }
 
 /// The most items that one page of the daemon's lists holds.

@@ -17,9 +17,9 @@ pub fn table(subject: Subject, all: &[Value], now: Timestamp) -> Table {
     let (headings, row): (&[&str], Row) = match subject {
         Subject::Kind(Kind::Runtime) => (&RUNTIME, runtime),
         Subject::Kind(Kind::Model) => (&MODEL, model),
+        Subject::Kind(Kind::Host) => (&HOST, host),
         Subject::Kind(
-            Kind::Host
-            | Kind::Loadout
+            Kind::Loadout
             | Kind::Policy
             | Kind::Blueprint
             | Kind::Task
@@ -84,6 +84,18 @@ fn model(row: &Value, now: Timestamp) -> Vec<Cell> {
         shown(row, "throughput.tokens_per_s").into(),
         ago_shown(row, "observed_at", now).into(),
         joined(row, "capabilities").into(),
+    ]
+}
+
+const HOST: [&str; 5] = ["NAME", "HEALTH", "MEASURED", "SEEN", "REASON"];
+
+fn host(row: &Value, now: Timestamp) -> Vec<Cell> {
+    vec![
+        shown(row, "name").into(),
+        judged(&shown(row, "health")),
+        shown(row, "observed").into(),
+        ago_shown(row, "observed_at", now).into(),
+        shown(row, "reason").into(),
     ]
 }
 
@@ -165,6 +177,17 @@ mod tests {
         insta::assert_snapshot!(render(Subject::Kind(Kind::Runtime), &rows), @"
         NAME  ADAPTER     HEALTH   LINK          LOADED  SEEN   REASON
         swap  llama-swap  Unknown  reconnecting  a       5 min  connection refused
+        ");
+    }
+
+    #[test]
+    fn hosts_show_what_is_measured_and_how_old_it_is() {
+        let rows =
+            [json!({"kind": "Host", "name": "desk", "health": "Healthy", "observed": "CPU 28 %, RAM 38 of 96 GB",
+            "observed_at": "2026-11-21T10:04:57Z", "reason": "its declaration is in force, and it is measured"})];
+        insta::assert_snapshot!(render(Subject::Kind(Kind::Host), &rows), @"
+        NAME  HEALTH   MEASURED                   SEEN  REASON
+        desk  Healthy  CPU 28 %, RAM 38 of 96 GB  3 s   its declaration is in force, and it is measured
         ");
     }
 

@@ -17,6 +17,8 @@ pub enum Exit {
     Usage,
     /// `status`: no daemon answers.
     NoDaemon,
+    /// `lease run`: what the program that was run left with.
+    Program(u8),
 }
 
 impl Exit {
@@ -27,6 +29,7 @@ impl Exit {
             Self::Problem => 1,
             Self::WouldChange | Self::Usage => 2,
             Self::NoDaemon => 3,
+            Self::Program(code) => code,
         }
     }
 }
@@ -65,6 +68,12 @@ impl Failure {
     /// A command line that makes no sense.
     pub fn usage(what: impl Into<String>) -> Self {
         Self { exit: Exit::Usage, ..Self::new(what) }
+    }
+
+    /// For verbs whose exit codes know only success and failure: that no daemon answers is a failure like any other.
+    #[must_use]
+    pub fn plain(self) -> Self {
+        if self.exit == Exit::NoDaemon { self.exit(Exit::Problem) } else { self }
     }
 
     #[must_use]

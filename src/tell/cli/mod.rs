@@ -8,6 +8,8 @@ pub mod args;
 pub mod client;
 pub mod columns;
 pub mod failure;
+pub mod follow;
+mod host;
 pub mod init;
 pub mod load;
 pub mod plan;
@@ -46,6 +48,10 @@ pub fn main(daemon: Daemon) -> ExitCode {
         Verb::Get(args) => verb::get::run(&args, global, &mut ui),
         Verb::Why(args) => verb::why::run(&args, global, &mut ui),
         Verb::Submit(args) => verb::submit::run(&args, global, &mut ui),
+        Verb::Cancel(args) => verb::cancel::run(&args, global, &mut ui),
+        Verb::Retry(args) => verb::retry::run(&args, global, &mut ui),
+        Verb::Reroute(args) => verb::reroute::run(&args, global, &mut ui),
+        Verb::Lease(args) => verb::lease::run(args, global, &mut ui),
         Verb::Reconcile(args) => verb::reconcile::run(&args, global, &mut ui),
         Verb::Explain(args) => verb::explain::run(&args, &mut ui),
         Verb::Init(args) => verb::init::run(&args, &mut ui),

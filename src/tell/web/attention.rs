@@ -1,12 +1,14 @@
 //! What needs a person's attention, the most urgent first, each with its cause and what to do next.
 //!
 //! Order: the source, the store, what is invalid, drift loops, drift that is held, runtimes that cannot be judged,
-//! failed tasks, prune holds, drift that nothing holds. The command line and the page read the same list.
+//! machines and GPUs that are no longer measured or not as declared, failed tasks, prune holds, drift that nothing holds. The
+//! command line and the page read the same list.
 
 use serde::Serialize;
 
 use crate::core::text::{count, shorten};
-use crate::core::{Kind, ObjectKey, Reading};
+use crate::core::{Kind, Name, ObjectKey, Reading};
+use crate::decide::host_view::GpuView;
 use crate::decide::reconcile::{Health, Hold, HoldReason, ObjectStatus, Sync};
 use crate::declare::manifest::{Broken, Diagnostic, Severity as DiagnosticSeverity};
 use crate::declare::world::Standing;
@@ -55,6 +57,7 @@ pub fn list(facts: &Facts, queue: &Queue) -> Vec<Attention> {
     items.extend(facts.statuses.iter().filter(|status| loops(status)).map(drift_loop));
     items.extend(facts.statuses.iter().filter(|status| drifted(status) && held(status)).map(drifted_held));
     items.extend(runtime::all(facts).iter().filter_map(runtime_trouble));
+    items.extend(machines(facts));
     items.extend(queue.failed.iter().map(failed_task));
     items.extend(prune_holds(facts));
     items.extend(facts.statuses.iter().filter(|status| drifted(status) && status.hold.is_none()).map(drifted_free));
@@ -195,6 +198,43 @@ fn runtime_trouble(runtime: &RuntimeFacts<'_>) -> Option<Attention> {
         href: format!("/runtimes/{}", runtime.name),
         next: Some(format!("arcology why Runtime/{}", runtime.name)),
     })
+}
+
+/// Machines and GPUs that were measured and no longer are, and GPUs that are not as declared. That there is no driver, or
+/// that a host is not this machine, is an ordinary state: it is shown, and nobody is called for it.
+fn machines(facts: &Facts) -> Vec<Attention> {
+    let mut found = Vec::new();
+    for (host, seen) in &*facts.picture.hosts {
+        if let Reading::Stale { problem, .. } = seen.read(facts.now) {
+            found.push(on_host(host, "is no longer measured".into(), problem.unwrap_or(NO_LOOK)));
+        }
+    }
+    for ((host, gpu), seen) in &*facts.picture.gpus {
+        match seen.read(facts.now) {
+            Reading::Stale { problem, .. } => {
+                found.push(on_host(host, format!("{gpu} is no longer measured"), problem.unwrap_or(NO_LOOK)));
+            }
+            Reading::Fresh { value: GpuView { note: Some(note), simulated, .. }, .. } => {
+                let title = if *simulated { "is not wholly known" } else { "is not as declared" };
+                found.push(on_host(host, format!("{gpu} {title}"), note));
+            }
+            Reading::Fresh { .. } | Reading::Unknown { .. } => {}
+        }
+    }
+    found
+}
+
+const NO_LOOK: &str = "it was not looked at for too long";
+
+fn on_host(host: &Name, title: String, message: &str) -> Attention {
+    Attention {
+        severity: Severity::Warning,
+        object: Some(format!("Host/{host}")),
+        title,
+        message: short(message),
+        href: "/#machines".into(),
+        next: Some(format!("arcology why Host/{host}")),
+    }
 }
 
 fn failed_task(task: &TaskRow) -> Attention {

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use arcology::act::engine::picture::Picture;
 use arcology::core::Name;
 use arcology::decide::reconcile::{Correction, Health, ObjectHistory};
 use arcology::decide::view::{ModelState, RuntimeView};
@@ -167,11 +168,35 @@ fn no_runtime_is_healthier_than_the_newest_look_at_it_allows() {
 }
 
 #[test]
-fn resources_claim_nothing_that_was_not_measured() {
+fn resources_tell_what_is_fresh_and_null_for_the_rest() {
     let facts = sample::normal();
     let all = value(&resources::of(&facts, None).unwrap());
+    assert_eq!(all["gpu"], json!({"mode": "shared", "util_pct": 63.0, "vram_used_gb": 9.0, "vram_total_gb": 31.84}));
+    assert_eq!((&all["cpu"], &all["ram_gb"]), (&json!({"util_pct": 28.4}), &json!({"used": 38.0, "total": 96.0})));
+    assert_eq!(all["observed_at"], json!("2026-11-21T09:59:58Z"));
+    // qwen and minilm are loaded: 8.1 and 0.4 of the 9 GB are theirs.
+    assert_eq!((&all["gpus"][0]["vram_foreign_gb"], &all["gpus"][0]["reading"]), (&json!(0.5), &json!("fresh")));
+    assert_eq!(all["gpus"][0]["processes"][0], json!({"pid": 4711, "name": "llama-server", "vram_used_gb": 8.4}));
+    assert_eq!(
+        (&all["hosts"][0]["disk_gb"]["free"], &all["hosts"][0]["source"]),
+        (&json!(512.3), &json!("operating system"))
+    );
+    let stale = value(&resources::of(&sample::stale(), Some("gpu0")).unwrap());
+    let nothing = json!({"mode": "shared", "util_pct": null, "vram_used_gb": null, "vram_total_gb": null});
+    assert_eq!((&stale["gpu"], &stale["observed_at"]), (&nothing, &Value::Null), "what is old is not told as new");
+    let gpu = &stale["gpus"][0];
+    assert_eq!((&gpu["reading"], &gpu["problem"]), (&json!("stale"), &json!("the card fell off the bus")));
+    assert_eq!((&gpu["observed_at"], &gpu["vram_foreign_gb"]), (&json!("2026-11-21T09:56:00Z"), &Value::Null));
+    assert_eq!(stale["hosts"][0]["reading"], json!("unknown"));
+}
+
+#[test]
+fn resources_claim_nothing_that_was_not_measured() {
+    let picture = Picture { gpus: Arc::default(), hosts: Arc::default(), ..sample::normal_picture() };
+    let facts = sample::facts(picture);
+    let all = value(&resources::of(&facts, None).unwrap());
     assert_eq!(keys(&all), described("/api/v1/resources"));
-    let nothing = json!({"mode": null, "util_pct": null, "vram_used_gb": null, "vram_total_gb": null});
+    let nothing = json!({"mode": "shared", "util_pct": null, "vram_used_gb": null, "vram_total_gb": null});
     assert_eq!(all["gpu"], nothing);
     assert_eq!((&all["cpu"], &all["ram_gb"]), (&json!({"util_pct": null}), &json!({"used": null, "total": null})));
     assert_eq!((&all["observed_at"], &all["locks"]), (&Value::Null, &json!([])));
@@ -215,6 +240,7 @@ fn attention_is_in_the_published_order_and_everything_leads_somewhere() {
             ("Loadout/desk", "drifted, and held"),
             ("Runtime/local", "has not answered lately"),
             ("Runtime/swap", "is degraded"),
+            ("Host/desk", "gpu0 is not as declared"),
             ("task-4", "failed: runtime_error"),
         ]
     );

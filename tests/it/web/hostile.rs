@@ -3,7 +3,8 @@
 
 use std::sync::Arc;
 
-use arcology::core::{Digest, ObjectKey};
+use arcology::core::{Digest, ObjectKey, Observed};
+use arcology::decide::host_view::{GpuProcess, GpuView};
 use arcology::decide::reconcile::{Drift, FieldDifference, Hold, HoldReason, Sync};
 use arcology::decide::view::ModelState;
 use arcology::remember::store::row::{JournalRow, JournalState, TaskError, TaskState, Why};
@@ -59,6 +60,17 @@ fn facts(bad: &str) -> Facts {
         model.name = bad.into();
     }
     picture.runtimes.insert(name("swap"), sample::seen(view, bad, -3));
+    let process = GpuProcess { pid: 1, name: Some(bad.into()), used_gb: None };
+    let gpu = GpuView {
+        name: Some(bad.into()),
+        uuid: Some(bad.into()),
+        processes: vec![process],
+        note: Some(bad.into()),
+        ..sample::gpu_view()
+    };
+    let fresh = std::time::Duration::from_secs(15);
+    picture.gpus = Arc::new([((name("desk"), name("gpu0")), Observed::seen(gpu, bad, at(-1), fresh))].into());
+    picture.hosts = Arc::new([(name("desk"), Observed::unknown(bad, bad))].into());
     let mut facts = sample::facts(picture);
     for status in &mut facts.statuses {
         status.sync = Sync::Drifted(Drift::Different);

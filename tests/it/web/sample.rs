@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use arcology::act::engine::picture::{Link, Picture, RuntimePicture, SourcePicture, SourceProblem};
 use arcology::core::{Commit, CommitSha, Digest, Name, ObjectKey, Observed, Revision, Timestamp};
+use arcology::decide::host_view::{GpuProcess, GpuView, Gpus, HostView, Hosts};
 use arcology::decide::reconcile::{Correction, Failure, ObjectHistory, Sync, plan};
 use arcology::decide::view::{ModelState, ModelView, RuntimeView};
 use arcology::declare::manifest::kind::task::TaskSpec;
@@ -182,9 +183,46 @@ pub fn seen(view: RuntimeView, source: &str, seconds: i64) -> RuntimePicture {
     }
 }
 
+/// A card that holds the models and half a gigabyte of somebody else's.
+pub fn gpu_view() -> GpuView {
+    GpuView {
+        name: Some("NVIDIA GeForce RTX 5090".into()),
+        uuid: Some("GPU-1".into()),
+        index: Some(0),
+        total_gb: 31.84,
+        used_gb: 9.0,
+        util_pct: Some(63.0),
+        temperature_c: Some(61.0),
+        processes: vec![GpuProcess { pid: 4711, name: Some("llama-server".into()), used_gb: Some(8.4) }],
+        simulated: false,
+        note: None,
+    }
+}
+
+pub fn host_view() -> HostView {
+    HostView {
+        cpu_util_pct: Some(28.4),
+        ram_used_gb: 38.0,
+        ram_total_gb: 96.0,
+        disk_free_gb: Some(512.3),
+        disk_total_gb: Some(900.0),
+    }
+}
+
+/// What was seen of the desk and its card, `seconds` from ten o'clock.
+pub fn measured(seconds: i64) -> (Arc<Gpus>, Arc<Hosts>) {
+    let fresh = Duration::from_secs(15);
+    let gpu = Observed::seen(gpu_view(), "NVML", at(seconds), fresh);
+    let host = Observed::seen(host_view(), "operating system", at(seconds), fresh);
+    (Arc::new([((name("desk"), name("gpu0")), gpu)].into()), Arc::new([(name("desk"), host)].into()))
+}
+
 fn picture(world: World, runtimes: BTreeMap<Name, RuntimePicture>) -> Picture {
     let views = runtimes.iter().map(|(name, runtime)| (name.clone(), runtime.view.clone())).collect();
+    let (gpus, hosts) = measured(-2);
     Picture {
+        gpus,
+        hosts,
         made_at: Some(at(0)),
         started_at: Some(at(-7_200)),
         world: Arc::new(world),
@@ -246,6 +284,11 @@ pub fn stale() -> Facts {
     local.view = Observed::unknown("builtin", "not looked at yet");
     (local.link, local.last_seen) = (Link::Reconnecting, None);
     let mut picture = picture(world(&usual(), None, raised()), [(name("swap"), swap), (name("local"), local)].into());
+    let (gpus, _) = measured(-240);
+    let lost = |seen: &Observed<GpuView>| seen.clone().failed("the card fell off the bus");
+    picture.gpus = Arc::new(gpus.iter().map(|(key, seen)| (key.clone(), lost(seen))).collect());
+    let unknown = Observed::unknown("operating system", "it does not tell how much memory there is");
+    picture.hosts = Arc::new([(name("desk"), unknown)].into());
     picture.source.pending = Some(revision(2, "Try a larger context", "Grace Hopper", -30));
     facts(picture)
 }
@@ -274,6 +317,10 @@ pub fn broken() -> Facts {
         help: Some("arcology reconcile --accept".into()),
         since: at(-50),
     });
+    let smaller =
+        GpuView { note: Some("the manifest says 32 GB, the driver says 24 GB".into()), total_gb: 24.0, ..gpu_view() };
+    let key_of_gpu = (name("desk"), name("gpu0"));
+    picture.gpus = Arc::new([(key_of_gpu, Observed::seen(smaller, "NVML", at(-2), Duration::from_secs(15)))].into());
     picture.store_problem = Some("there is no room left for /srv/state/.arcology/arcology.db".into());
     let history = ObjectHistory {
         sync: Some(Sync::Unknown),

@@ -1,12 +1,16 @@
 //! The verbs, one a file: what each takes, and what it does with it.
 
+pub mod cancel;
 pub mod completions;
 pub mod explain;
 pub mod get;
 pub mod init;
+pub mod lease;
 pub mod plan;
 pub mod reconcile;
 pub mod reference;
+pub mod reroute;
+pub mod retry;
 pub mod schema;
 pub mod status;
 pub mod submit;

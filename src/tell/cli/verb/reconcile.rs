@@ -40,10 +40,7 @@ enum Format {
 }
 
 pub fn run(args: &Args, global: &Global, ui: &mut Ui) -> Outcome {
-    reconcile(args, global, ui).map_err(|failure| match failure.exit {
-        Exit::NoDaemon => failure.exit(Exit::Problem),
-        Exit::Fine | Exit::Problem | Exit::WouldChange | Exit::Usage => failure,
-    })
+    reconcile(args, global, ui).map_err(Failure::plain)
 }
 
 fn reconcile(args: &Args, global: &Global, ui: &mut Ui) -> Outcome {

@@ -8,6 +8,7 @@ use crate::core::Timestamp;
 use crate::tell::cli::args::Global;
 use crate::tell::cli::client::Client;
 use crate::tell::cli::failure::{Exit, Outcome};
+use crate::tell::cli::host;
 use crate::tell::cli::read::{ago, ago_shown, items, joined, judged, number, shown, text, time};
 use crate::tell::cli::table::Table;
 use crate::tell::cli::ui::{Paint, Tone, Ui};
@@ -58,6 +59,7 @@ fn render(status: &Value, width: Option<usize>, paint: Paint) -> String {
     source(&mut screen, status, now, paint);
     objects(&mut screen, status, paint);
     tasks(&mut screen, status, paint);
+    hosts(&mut screen, status, now, paint);
     runtimes(&mut screen, status, now, width, paint);
     attention(&mut screen, status, width, paint);
     screen
@@ -150,6 +152,15 @@ fn tasks(screen: &mut String, status: &Value, paint: Paint) {
     }
 }
 
+/// One line a host; what is not fresh says so.
+fn hosts(screen: &mut String, status: &Value, now: Timestamp, paint: Paint) {
+    for host in items(status, "hosts") {
+        let told = clean_line(&host::line(host, items(status, "gpus"), now));
+        let fresh = text(host, "reading").as_deref() == Some("fresh");
+        line(screen, "host", &if fresh { told } else { paint.tone(&told, Tone::Warning) }, paint);
+    }
+}
+
 fn runtimes(screen: &mut String, status: &Value, now: Timestamp, width: Option<usize>, paint: Paint) {
     let mut table = Table::new(&["RUNTIME", "ADAPTER", "HEALTH", "LINK", "LOADED", "SEEN", "REASON"]);
     for runtime in items(status, "runtimes") {
@@ -209,6 +220,10 @@ mod tests {
             "runtimes": [{"name": "builtin", "adapter": "builtin", "health": "Healthy", "link": "connected",
                 "reason": null, "observed_at": "2026-11-21T10:04:58Z", "source": "builtin", "models_loaded": ["textrank"]}],
             "tasks": {"queued": 0, "blocked": 0, "running": 1, "done": 4, "error": 0, "cancelled": 0},
+            "hosts": [{"name": "desk", "local": true, "cpu": {"util_pct": 28.0}, "ram_gb": {"used": 38.0, "total": 96.0},
+                "disk_gb": {"free": 512.25, "total": 900.0}, "reading": "fresh", "observed_at": "2026-11-21T10:04:57Z"}],
+            "gpus": [{"host": "desk", "id": "gpu0", "util_pct": 63.0, "vram_used_gb": 9.2, "vram_total_gb": 32.0,
+                "simulated": false, "reading": "fresh", "observed_at": "2026-11-21T10:04:57Z"}],
             "attention": [], "locks": [], "incidents": {"open": 0}, "store_problem": null
         })
     }
@@ -222,6 +237,10 @@ mod tests {
         status["objects"] = json!({"total": 8, "in_sync": 6, "drifted": 1, "unknown": 1, "invalid": 0, "held": 1});
         status["store_problem"] = json!("the disk is full");
         status["incidents"]["open"] = json!(2);
+        status["gpus"][0] = json!({"host": "desk", "id": "gpu0", "simulated": false, "reading": "stale",
+            "vram_used_gb": null, "observed_at": "2026-11-21T10:01:00Z", "problem": "the card fell off the bus"});
+        let attic = json!({"name": "attic", "reading": "unknown", "problem": "this host is not local"});
+        status["hosts"].as_array_mut().unwrap().push(attic);
         status["attention"] = json!([{"severity": "error", "object": "Loadout/desk", "title": "drifted: textrank is missing",
             "message": "somebody unloaded it by hand, and the policy only reports drift", "href": "/drift",
             "next": "arcology why Loadout/desk"}]);

@@ -2,22 +2,19 @@
 
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use serde_json::Value;
 
-use crate::core::text::count;
 use crate::declare::manifest::limit::FILE_BYTES_MAX;
 use crate::declare::manifest::parse;
 use crate::tell::cli::args::Global;
-use crate::tell::cli::client::{Client, encode_segment};
+use crate::tell::cli::client::Client;
 use crate::tell::cli::failure::{Exit, Failure, Outcome};
-use crate::tell::cli::read::{number, shown, text};
+use crate::tell::cli::follow;
+use crate::tell::cli::read::text;
 use crate::tell::cli::ui::Ui;
 use crate::tell::diagnostics::{self, text::Look};
 
-/// How often a task under way is looked at.
-const LOOK_EVERY: Duration = Duration::from_millis(300);
 /// What stands for stdin.
 const STDIN: &str = "-";
 
@@ -50,10 +47,7 @@ enum Format {
 }
 
 pub fn run(args: &Args, global: &Global, ui: &mut Ui) -> Outcome {
-    submit(args, global, ui).map_err(|failure| match failure.exit {
-        Exit::NoDaemon => failure.exit(Exit::Problem),
-        Exit::Fine | Exit::Problem | Exit::WouldChange | Exit::Usage => failure,
-    })
+    submit(args, global, ui).map_err(Failure::plain)
 }
 
 fn submit(args: &Args, global: &Global, ui: &mut Ui) -> Outcome {
@@ -78,9 +72,9 @@ fn submit(args: &Args, global: &Global, ui: &mut Ui) -> Outcome {
         print(args.output, &accepted, ui)?;
         return Ok(Exit::Fine);
     }
-    let ended = wait(&client, &ids, ui)?;
+    let ended = follow::to_the_end(&client, &ids, ui)?;
     print(args.output, &ended, ui)?;
-    fate(&ended, ui)
+    follow::fate(&ended, ui)
 }
 
 fn to_json(task: &impl serde::Serialize) -> Value {
@@ -124,68 +118,11 @@ fn print(output: Format, tasks: &[Value], ui: &mut Ui) -> Outcome<()> {
     Ok(ui.plain(&text)?)
 }
 
-/// The tasks once all of them are over.
-fn wait(client: &Client, ids: &[String], ui: &mut Ui) -> Outcome<Vec<Value>> {
-    loop {
-        let tasks = ids
-            .iter()
-            .map(|id| client.get(&format!("/api/v1/tasks/{}", encode_segment(id))))
-            .collect::<Outcome<Vec<Value>>>()?;
-        if tasks.iter().all(is_over) {
-            return Ok(tasks);
-        }
-        ui.progress(&progress(&tasks));
-        std::thread::sleep(LOOK_EVERY);
-    }
-}
-
-fn is_over(task: &Value) -> bool {
-    matches!(task["state"].as_str(), Some("done" | "error" | "cancelled"))
-}
-
-/// How far the tasks are, in one line.
-fn progress(tasks: &[Value]) -> String {
-    let open: Vec<&Value> = tasks.iter().filter(|task| !is_over(task)).collect();
-    let [task] = open.as_slice() else {
-        return format!("{} of {} over", tasks.len() - open.len(), count(tasks.len(), "task"));
-    };
-    let mut line = format!("{} {}", shown(task, "id"), shown(task, "state"));
-    if let Some(why) = text(task, "why.message") {
-        line.push_str(&format!(": {why}"));
-    } else if let Some(last) = task["logs_tail"].as_array().and_then(|lines| lines.last()).and_then(Value::as_str) {
-        line.push_str(&format!(": {last}"));
-    }
-    if number(task, "eta_seconds") > 0 {
-        line.push_str(&format!(" (about {} s left)", number(task, "eta_seconds")));
-    }
-    line
-}
-
-fn fate(tasks: &[Value], ui: &mut Ui) -> Outcome {
-    let mut exit = Exit::Fine;
-    for task in tasks {
-        let id = shown(task, "id");
-        if task["state"] == "done" {
-            for artifact in crate::tell::cli::read::items(task, "artifacts") {
-                ui.say(&format!("{id} made {}", shown(artifact, "path")));
-            }
-        } else {
-            exit = Exit::Problem;
-            let why = text(task, "error.message").unwrap_or_else(|| shown(task, "state"));
-            ui.fail(
-                &Failure::new(format!("{id} is {}: {why}", shown(task, "state"))).hint(format!("arcology why {id}")),
-            );
-        }
-    }
-    Ok(exit)
-}
-
 #[cfg(test)]
 mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::tell::cli::ui::capture::Captured;
 
     #[test]
     fn an_answer_is_one_task_or_a_list() {
@@ -193,28 +130,5 @@ mod tests {
         for answer in [task.clone(), json!([task]), json!({"items": [task], "next": null})] {
             assert_eq!(listed(answer), std::slice::from_ref(&task));
         }
-    }
-
-    #[test]
-    fn the_verb_leaves_with_the_fate_of_the_worst_task() {
-        let done = json!({"id": "task-1", "state": "done", "artifacts": [{"path": "runs/a/summary.md"}]});
-        let failed =
-            json!({"id": "task-2", "state": "error", "error": {"code": "timeout", "message": "it took too long"}});
-        let said = Captured::default();
-        let mut ui = Ui::to(Captured::default(), said.clone(), None, false);
-        assert_eq!(fate(std::slice::from_ref(&done), &mut ui).unwrap(), Exit::Fine);
-        assert_eq!(fate(&[done, failed], &mut ui).unwrap(), Exit::Problem);
-        assert!(said.text().contains("task-1 made runs/a/summary.md"));
-        assert!(said.text().contains("error: task-2 is error: it took too long\nhint: arcology why task-2\n"));
-    }
-
-    #[test]
-    fn progress_says_what_a_single_task_waits_for() {
-        let waiting =
-            json!({"id": "task-1", "state": "queued", "why": {"reason": "Paused", "message": "paused by policy"}});
-        let running = json!({"id": "task-2", "state": "running", "logs_tail": ["a", "reading"], "eta_seconds": 4});
-        assert_eq!(progress(std::slice::from_ref(&waiting)), "task-1 queued: paused by policy");
-        assert_eq!(progress(std::slice::from_ref(&running)), "task-2 running: reading (about 4 s left)");
-        assert_eq!(progress(&[waiting, running, json!({"state": "done"})]), "1 of 3 tasks over");
     }
 }

@@ -56,7 +56,11 @@ fn tell(args: &Args, global: &Global) -> Outcome<Vec<String>> {
         return Err(Failure::usage(format!("`{subject}` is no KIND/NAME")).hint(format!("the kinds are {kinds}")));
     }
     match client.find_one(&format!("/api/v1/tasks/{}", encode_segment(subject)))? {
-        Some(task) => Ok(of_task(&task, &audit(subject)?)),
+        Some(task) => {
+            let answer = client.find_one(&format!("/v1/tasks/{}/why", encode_segment(subject)))?;
+            let explanation = answer.map(|answer| answer["explanation"].clone()).unwrap_or_default();
+            Ok(of_task(&task, &explanation, &audit(subject)?))
+        }
         None => Err(Failure::new(format!("there is no task `{subject}`"))
             .hint("to see the tasks: arcology get tasks; an object is written KIND/NAME")),
     }
@@ -149,7 +153,7 @@ fn trouble(object: &Value, now: Timestamp) -> Vec<String> {
     told
 }
 
-fn of_task(task: &Value, audit: &[Value]) -> Vec<String> {
+fn of_task(task: &Value, explanation: &Value, audit: &[Value]) -> Vec<String> {
     let now = now(task);
     let mut told = vec![format!("{} is {}.", shown(task, "id"), shown(task, "state"))];
     if let Some(when) = when(task, "created_at", now) {
@@ -157,7 +161,9 @@ fn of_task(task: &Value, audit: &[Value]) -> Vec<String> {
         let actor = text(task, "actor").map(|actor| format!(" by {actor}")).unwrap_or_default();
         told.push(format!("It was asked for{source}{actor} {when}."));
     }
-    if text(task, "why.reason").is_some() {
+    if text(explanation, "why.reason").is_some() {
+        told.extend(explained(explanation));
+    } else if text(task, "why.reason").is_some() {
         let clears = clock(task, "why.clears_at").map(|at| format!(" That should clear at {at}.")).unwrap_or_default();
         told.push(format!(
             "It waits because of {}: {}.{clears}",
@@ -191,6 +197,56 @@ fn of_task(task: &Value, audit: &[Value]) -> Vec<String> {
     }
     told.extend(history(audit, now));
     told
+}
+
+/// Why a task waits, in full: the reason, what was looked at, what is missing, when it clears, what would start it sooner.
+fn explained(explanation: &Value) -> Vec<String> {
+    let clears =
+        clock(explanation, "why.clears_at").map(|at| format!(" That should clear at {at}.")).unwrap_or_default();
+    let mut told = vec![format!(
+        "It waits because of {}: {}.{clears}",
+        shown(explanation, "why.reason"),
+        shown(explanation, "why.message")
+    )];
+    told.extend(items(explanation, "chain").map(|link| format!("  {}", sentence(&shown(link, "message")))));
+    let ruled_out: Vec<&str> = items(explanation, "ruled_out").filter_map(Value::as_str).collect();
+    if !ruled_out.is_empty() {
+        told.push(format!("Ruled out: {}.", ruled_out.join("; ")));
+    }
+    told.extend(text(explanation, "shortfall").map(|shortfall| format!("Missing: {shortfall}.")));
+    if number(explanation, "ahead") > 0 {
+        told.push(format!("{} before it in its line.", count_of(number(explanation, "ahead"), "task")));
+    }
+    told.push(match explanation["eta"]["likely"].as_f64() {
+        Some(likely) => {
+            let at = |key: &str| seconds(explanation["eta"][key].as_f64().unwrap_or(likely));
+            let samples = number(explanation, "eta.samples");
+            format!(
+                "Expected to be done in about {} (between {} and {}, from {}).",
+                seconds(likely),
+                at("optimistic"),
+                at("pessimistic"),
+                count_of(samples, "earlier run")
+            )
+        }
+        None => "When it will be done is not known: too few earlier runs of it, or of what goes first.".to_owned(),
+    });
+    told.extend(text(explanation, "sooner").map(|sooner| format!("What would start it sooner: {sooner}.")));
+    told
+}
+
+fn count_of(number: u64, thing: &str) -> String {
+    count(usize::try_from(number).unwrap_or(usize::MAX), thing)
+}
+
+fn seconds(seconds: f64) -> String {
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "casts saturate, and nobody waits so long"
+    )]
+    let millis = (seconds.max(0.0) * 1_000.0) as u64;
+    crate::core::text::age(millis)
 }
 
 /// What was done lately, the newest first.
@@ -267,6 +323,30 @@ mod tests {
     }
 
     #[test]
+    fn a_waiting_task_tells_what_it_waits_for_what_is_missing_and_what_would_help() {
+        let explanation = json!({
+            "why": {"reason": "Draining", "message": "desk/gpu0 drains: task-1", "clears_at": "2026-11-21T10:00:30Z"},
+            "chain": [{"reason": "Running", "message": "task-1 runs on swap, about 25 s to go", "clears_at": null}],
+            "ruled_out": ["2 runtimes without video.gen"], "shortfall": null, "ahead": 1,
+            "eta": {"optimistic": 60.0, "likely": 90.0, "pessimistic": 200.0, "samples": 12},
+            "sooner": "`preemption: requeue` in the policy interrupts less urgent tasks"
+        });
+        insta::assert_snapshot!(explained(&explanation).join("\n"), @"
+        It waits because of Draining: desk/gpu0 drains: task-1. That should clear at 2026-11-21T10:00:30Z.
+          Task-1 runs on swap, about 25 s to go.
+        Ruled out: 2 runtimes without video.gen.
+        1 task before it in its line.
+        Expected to be done in about 1 min (between 1 min and 3 min, from 12 earlier runs).
+        What would start it sooner: `preemption: requeue` in the policy interrupts less urgent tasks.
+        ");
+        let unknown = json!({"why": {"reason": "NoRuntime", "message": "no runtime offers video.gen"}, "eta": null});
+        insta::assert_snapshot!(explained(&unknown).join("\n"), @"
+        It waits because of NoRuntime: no runtime offers video.gen.
+        When it will be done is not known: too few earlier runs of it, or of what goes first.
+        ");
+    }
+
+    #[test]
     fn a_task_tells_its_life_in_order() {
         let task = json!({
             "id": "task-1", "state": "error", "runtime_assigned": "builtin", "model_used": "textrank", "why": null,
@@ -275,7 +355,7 @@ mod tests {
             "started_at": "2026-11-21T10:01:00Z", "finished_at": "2026-11-21T10:02:00Z",
             "generated_at": "2026-11-21T10:05:00Z"
         });
-        insta::assert_snapshot!(of_task(&task, &[]).join("\n"), @"
+        insta::assert_snapshot!(of_task(&task, &Value::Null, &[]).join("\n"), @"
         task-1 is error.
         It was asked for 4 min ago (2026-11-21T10:00:00Z).
         It started on builtin with textrank 4 min ago (2026-11-21T10:01:00Z).

@@ -2,6 +2,7 @@
 
 pub mod artifact;
 pub mod drift;
+pub mod host;
 pub mod list;
 pub mod model;
 pub mod object;

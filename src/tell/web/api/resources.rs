@@ -1,57 +1,34 @@
-//! `/api/v1/resources`: GPU, CPU and memory. This version measures none of them and says so with nulls; what the Host
-//! manifests declare stands beside it under names of its own.
+//! `/api/v1/resources`: GPU, CPU and memory as measured, null where nothing fresh is known.
 
 use serde::Serialize;
 
 use crate::core::Timestamp;
 use crate::tell::web::facts::Facts;
 
-/// What the machines have and use. Null is: not measured.
+use super::host::{self, Cpu, GpuRow, HostRow, Ram};
+
+/// What the machines have and use. Null is: not known now.
 #[derive(Clone, Debug, Serialize)]
 pub struct Resources {
     /// The only GPU, or the one asked for with `?gpu=`; null when there is none, or several and none was asked for.
     pub gpu: Option<Gpu>,
-    pub gpus: Vec<DeclaredGpu>,
+    pub gpus: Vec<GpuRow>,
+    /// Of that GPU's host; without one, of the machine that this program runs on.
     pub cpu: Cpu,
     pub ram_gb: Ram,
+    pub hosts: Vec<HostRow>,
     pub locks: Vec<serde_json::Value>,
+    /// Of `gpu`, `cpu` and `ram_gb`: when the oldest of them was seen.
     pub observed_at: Option<Timestamp>,
 }
 
 /// What is measured of a GPU.
-#[derive(Clone, Copy, Debug, Default, Serialize)]
+#[derive(Clone, Copy, Debug, Serialize)]
 pub struct Gpu {
-    pub mode: Option<&'static str>,
+    pub mode: &'static str,
     pub util_pct: Option<f64>,
     pub vram_used_gb: Option<f64>,
     pub vram_total_gb: Option<f64>,
-}
-
-/// A GPU that a Host manifest declares.
-#[derive(Clone, Debug, Serialize)]
-pub struct DeclaredGpu {
-    pub host: String,
-    pub id: String,
-    pub mode: Option<&'static str>,
-    pub util_pct: Option<f64>,
-    pub vram_used_gb: Option<f64>,
-    pub vram_total_gb: Option<f64>,
-    /// As the manifest says, whatever the hardware is.
-    pub vram_declared_gb: f64,
-    pub label: Option<String>,
-    /// True when no hardware is behind it.
-    pub simulated: bool,
-}
-
-#[derive(Clone, Copy, Debug, Default, Serialize)]
-pub struct Cpu {
-    pub util_pct: Option<f64>,
-}
-
-#[derive(Clone, Copy, Debug, Default, Serialize)]
-pub struct Ram {
-    pub used: Option<f64>,
-    pub total: Option<f64>,
 }
 
 /// The resources, with `wanted` as `gpu` (`gpu0`, or `desk/gpu0` where hosts share a name).
@@ -59,45 +36,33 @@ pub struct Ram {
 /// # Errors
 /// The names there are, when `wanted` is none of them.
 pub fn of(facts: &Facts, wanted: Option<&str>) -> Result<Resources, Vec<String>> {
-    let gpus = declared(facts);
-    let chosen = match wanted {
-        None => gpus.len() == 1,
-        Some(wanted) => {
-            let named = |gpu: &DeclaredGpu| gpu.id == wanted || full_name(gpu) == wanted;
-            if !gpus.iter().any(named) {
-                return Err(gpus.iter().map(full_name).collect());
-            }
-            true
+    let (gpus, hosts) = (host::gpus(facts), host::hosts(facts));
+    let chosen = match (wanted, gpus.as_slice()) {
+        (None, [only]) => Some(only),
+        (None, _) => None,
+        (Some(wanted), gpus) => {
+            let named = gpus.iter().find(|gpu| gpu.full_name() == wanted || gpu.id == wanted);
+            Some(named.ok_or_else(|| gpus.iter().map(GpuRow::full_name).collect::<Vec<_>>())?)
         }
     };
+    let machine = match chosen {
+        Some(gpu) => hosts.iter().find(|host| host.name == gpu.host),
+        None => hosts.iter().find(|host| host.local),
+    };
+    let fresh = |seen: &host::Seen| (seen.reading == "fresh").then_some(seen.observed_at).flatten();
+    let times = [chosen.and_then(|gpu| fresh(&gpu.seen)), machine.and_then(|host| fresh(&host.seen))];
     Ok(Resources {
-        gpu: chosen.then(Gpu::default),
-        gpus,
-        cpu: Cpu::default(),
-        ram_gb: Ram::default(),
+        gpu: chosen.map(|gpu| Gpu {
+            mode: gpu.mode,
+            util_pct: gpu.util_pct,
+            vram_used_gb: gpu.vram_used_gb,
+            vram_total_gb: gpu.vram_total_gb,
+        }),
+        cpu: machine.map(|host| host.cpu).unwrap_or_default(),
+        ram_gb: machine.map(|host| host.ram_gb).unwrap_or_default(),
+        observed_at: times.into_iter().flatten().min(),
         locks: Vec::new(),
-        observed_at: None,
+        gpus,
+        hosts,
     })
-}
-
-fn full_name(gpu: &DeclaredGpu) -> String {
-    format!("{}/{}", gpu.host, gpu.id)
-}
-
-fn declared(facts: &Facts) -> Vec<DeclaredGpu> {
-    let hosts = facts.picture.world.hosts();
-    hosts
-        .flat_map(|(object, host)| host.gpus.iter().map(move |gpu| (object.document.key.name.to_string(), gpu)))
-        .map(|(host, gpu)| DeclaredGpu {
-            host,
-            id: gpu.id.to_string(),
-            mode: None,
-            util_pct: None,
-            vram_used_gb: None,
-            vram_total_gb: None,
-            vram_declared_gb: gpu.vram_gb,
-            label: gpu.label.clone(),
-            simulated: gpu.simulated,
-        })
-        .collect()
 }

@@ -7,6 +7,7 @@ use crate::decide::reconcile::Sync;
 use crate::tell::web::attention::{self, Attention};
 use crate::tell::web::facts::{Facts, Queue, TaskCounts};
 
+use super::host::{self, GpuRow, HostRow};
 use super::runtime::{self, RuntimeBrief};
 
 /// One screen of status.
@@ -20,6 +21,8 @@ pub struct Status {
     pub source: SourceBody,
     pub objects: ObjectCounts,
     pub runtimes: Vec<RuntimeBrief>,
+    pub hosts: Vec<HostRow>,
+    pub gpus: Vec<GpuRow>,
     /// Null when the store could not be read; `store_problem` says why.
     pub tasks: Option<TaskCounts>,
     pub attention: Vec<Attention>,
@@ -71,6 +74,8 @@ impl Status {
             source: SourceBody::of(facts),
             objects: ObjectCounts::of(facts),
             runtimes: runtime::all(facts).iter().map(runtime::RuntimeFacts::brief).collect(),
+            hosts: host::hosts(facts),
+            gpus: host::gpus(facts),
             tasks: queue.counts,
             attention: attention::list(facts, queue),
             locks: Vec::new(),

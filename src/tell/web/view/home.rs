@@ -13,6 +13,7 @@ use crate::tell::web::facts::{Facts, Queue, TaskCounts};
 use super::drift::nothing_declared;
 use super::frame::Frame;
 use super::href;
+use super::hud::{self, HostHud};
 use super::part::{CommitView, Empty, Link, Mark, Stamp, Tone, gigabytes};
 use super::runtime::Tile;
 use super::task::TaskLine;
@@ -33,6 +34,7 @@ pub struct Page {
     pub attention: Vec<Item>,
     pub attention_more: usize,
     pub start: Option<Empty>,
+    pub machines: Vec<HostHud>,
     pub runtimes: Vec<Tile>,
     pub no_runtimes: Empty,
     pub queue: Vec<TaskLine>,
@@ -114,6 +116,7 @@ pub fn page(facts: &Facts, queue: &Queue) -> Page {
         attention_more: items.len().saturating_sub(ATTENTION_SHOWN_MAX),
         attention: items.into_iter().take(ATTENTION_SHOWN_MAX).map(Item::of).collect(),
         start: (world.objects.is_empty() && world.broken.is_empty()).then(|| nothing_declared(facts)),
+        machines: hud::hosts(facts),
         runtimes: runtime::all(facts).iter().map(|runtime| Tile::of(facts, runtime)).collect(),
         no_runtimes: Empty::new(
             "No runtime is declared. Arcology can look for some and print their manifests.",

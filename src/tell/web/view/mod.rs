@@ -6,6 +6,7 @@ pub mod drift;
 pub mod frame;
 pub mod home;
 pub mod href;
+pub mod hud;
 pub mod message;
 pub mod model;
 pub mod object;

@@ -4,6 +4,7 @@ use serde::Serialize;
 
 use crate::core::clock::millis_since;
 use crate::core::text::age;
+pub use crate::core::unit::gigabytes;
 use crate::core::{Commit, Reading, Timestamp};
 use crate::decide::reconcile::{Health, Sync};
 use crate::decide::view::ModelState;
@@ -257,13 +258,6 @@ pub fn size(bytes: u64) -> String {
     }
 }
 
-/// A number of gigabytes without needless decimals: `7.8`, `32`.
-#[must_use]
-pub fn gigabytes(amount: f64) -> String {
-    let text = format!("{amount:.1}");
-    text.strip_suffix(".0").unwrap_or(&text).to_owned()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -305,6 +299,5 @@ mod tests {
         {
             assert_eq!(size(bytes), text);
         }
-        assert_eq!((gigabytes(7.8), gigabytes(32.0)), ("7.8".to_owned(), "32".to_owned()));
     }
 }
