@@ -175,6 +175,14 @@ impl Handle {
         Arc::clone(&self.shared.memory().scheduler)
     }
 
+    /// The same at this very moment, with so many rows of the queue: for who has just changed something. Empty when the
+    /// engine is ending.
+    pub async fn scheduler_now(&self, rows: usize) -> SchedulerView {
+        let (reply, answer) = oneshot::channel();
+        self.shared.inbox.send(Message::View { rows, reply });
+        answer.await.unwrap_or_default()
+    }
+
     /// Waits until there is nothing left to do: every object is in sync, held, or failed; no task waits or runs.
     ///
     /// Gives the statuses that are then so.

@@ -110,10 +110,9 @@ impl Handle {
         self.shared.inbox.ask(|reply| Message::Lease(LeaseAsk::Release { id, by, reply })).await
     }
 
-    /// The leases that are held or waited for.
-    #[must_use]
-    pub fn lease_list(&self) -> Vec<LeaseView> {
-        self.scheduler_view().leases.clone()
+    /// The leases that are held or waited for at this moment.
+    pub async fn lease_list(&self) -> Vec<LeaseView> {
+        self.scheduler_now(0).await.leases
     }
 }
 

@@ -39,3 +39,6 @@ pub use ledger::Ledger;
 pub use op::{Note, Op, SpanKind, WriteId};
 pub use record::{AttemptEnd, Audit, LeaseEnd, Record};
 pub use stored::{OpenCall, Phase, Restored, Stored, StoredLease};
+
+#[cfg(test)]
+mod tests;

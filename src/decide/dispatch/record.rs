@@ -151,7 +151,7 @@ impl Record {
                     }
                     AttemptEnd::Cancelled { by, reason } => entry(by, "cancel", id, reason, ok()),
                     AttemptEnd::Interrupted { why, .. } => {
-                        entry("arcology", "attempt", id, &attempt, format!("interrupted: {why}"))
+                        entry("arcology", "attempt", id, &attempt, format!("tried again: interrupted, {why}"))
                     }
                     AttemptEnd::Again { message, .. } => {
                         entry("arcology", "attempt", id, &attempt, format!("tried again: {message}"))

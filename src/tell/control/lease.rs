@@ -23,6 +23,8 @@ use super::task::why_json;
 const TTL_USUAL_S: u64 = 60;
 /// The longest time that a call waits for the grant.
 const WAIT_MAX_S: u64 = 300;
+/// The shortest time that a call waits for the grant, whatever it says.
+const WAIT_MIN: Duration = Duration::from_millis(250);
 /// The most characters of a holder's name and of a purpose, and the most GPUs of one lease.
 const WORDS_MAX: usize = 200;
 const GPUS_MAX: usize = 64;
@@ -84,13 +86,22 @@ pub(super) async fn acquire(
         Ok(id) => id,
         Err(refusal) => return refused(&refusal),
     };
-    let wait = Duration::from_secs(body.wait_s.min(WAIT_MAX_S));
+    // A GPU that is free is granted as soon as that is written: nobody should have to ask twice for it.
+    let wait = Duration::from_secs(body.wait_s.min(WAIT_MAX_S)).max(WAIT_MIN);
     let granted = tokio::select! {
         granted = state.engine.lease_granted(&id) => granted.is_ok(),
         () = keep_alive(&state, &id, ttl, wait) => false,
     };
+    let lease = state.engine.lease_list().await.into_iter().find(|lease| *lease.id == *id);
+    let Some(lease) = lease else {
+        let detail = format!("lease {id} was taken back before it was granted");
+        return problem(StatusCode::CONFLICT, "it cannot be done", &detail);
+    };
     let status = if granted { StatusCode::CREATED } else { StatusCode::ACCEPTED };
-    (status, Json(json!({"id": id, "granted": granted, "ttl_s": ttl.as_secs()}))).into_response()
+    let mut answer = lease_json(&lease);
+    answer["granted"] = granted.into();
+    answer["ttl_s"] = ttl.as_secs().into();
+    (status, Json(answer)).into_response()
 }
 
 /// Whoever waits on the line is alive.
@@ -143,7 +154,7 @@ fn gpu(text: &str) -> Result<GpuId, String> {
 
 /// The leases that are held or waited for.
 pub(super) async fn list(State(state): State<ControlState>) -> Response {
-    let leases: Vec<Value> = state.engine.lease_list().iter().map(lease_json).collect();
+    let leases: Vec<Value> = state.engine.lease_list().await.iter().map(lease_json).collect();
     Json(json!({"items": leases})).into_response()
 }
 

@@ -9,7 +9,7 @@ use crate::core::{Name, ObjectKey};
 use crate::decide::dispatch::{ClaimId, Input, NotWritten, Record, RunOutcome, Stored, WriteId};
 use crate::decide::reconcile::Hold;
 use crate::decide::scheduler::view::Explanation;
-use crate::decide::scheduler::{ClaimVerb, LeaseId, LeaseRequest, ModelAt, TaskSeq};
+use crate::decide::scheduler::{ClaimVerb, LeaseId, LeaseRequest, ModelAt, SchedulerView, TaskSeq};
 use crate::remember::store::Yield;
 use crate::remember::store::row::TaskState;
 
@@ -63,6 +63,11 @@ pub enum Message {
     Explain {
         id: String,
         reply: oneshot::Sender<Option<Explanation>>,
+    },
+    /// What the scheduler holds and does at this very moment, with so many rows of its queue.
+    View {
+        rows: usize,
+        reply: oneshot::Sender<SchedulerView>,
     },
     /// Answered once the task is over, or when it is not known as one that is not over.
     End {

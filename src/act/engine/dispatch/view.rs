@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::decide::scheduler::view::Moving;
-use crate::decide::scheduler::{GpuId, ModelAt, Moment, SchedulerView, State};
+use crate::decide::scheduler::{GpuId, ModelAt, SchedulerView};
 
 use super::super::shared::{Edge, Shared};
 
@@ -20,9 +20,8 @@ pub struct Shown {
 }
 
 impl Shown {
-    /// Publishes the view of this moment.
-    pub fn publish(&mut self, shared: &Shared, state: &State, now: Moment) {
-        let view = state.view(now, ROWS);
+    /// Publishes a view.
+    pub fn publish(&mut self, shared: &Shared, view: SchedulerView) {
         let changed = self.note(&view);
         shared.memory().scheduler = Arc::new(view);
         if changed {

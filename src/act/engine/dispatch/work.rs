@@ -9,7 +9,7 @@ use tokio::sync::{mpsc, oneshot};
 use crate::core::ObjectKey;
 use crate::decide::dispatch::{ClaimId, Core, Input, NotWritten, Note, Op, Record, SpanKind, WriteId};
 use crate::decide::reconcile::{Hold, lock};
-use crate::decide::scheduler::{ClaimVerb, GpuId, State, TaskSeq};
+use crate::decide::scheduler::{ClaimVerb, GpuId, SchedulerView, State, TaskSeq};
 use crate::remember::store::{Stamp, Yield};
 
 use super::super::carry_out;
@@ -168,6 +168,9 @@ impl Work {
                 let task = self.core.seq_of(&id);
                 drop(reply.send(task.and_then(|task| self.core.machine().explain(task, now))));
             }
+            Message::View { rows, reply } => {
+                drop(reply.send(self.look(rows)));
+            }
             Message::End { id, reply } => match self.core.seq_of(&id) {
                 Some(task) => self.waiters.end(task, reply),
                 None => {
@@ -297,6 +300,15 @@ impl Work {
         }
     }
 
+    /// What the scheduler holds and does now. A lease counts as granted once that is on disk.
+    fn look(&self, rows: usize) -> SchedulerView {
+        let mut view = self.core.machine().view(self.shared.moment(), rows);
+        for lease in &mut view.leases {
+            lease.granted = self.core.lease_is_held(&lease.id) == Some(true);
+        }
+        view
+    }
+
     fn show_in_time(&mut self) {
         let now = self.shared.steady_ms();
         let waits = self.dirty || !self.pad.is_empty() || self.arrived > 0;
@@ -310,7 +322,7 @@ impl Work {
         let now = self.shared.moment();
         self.shown_ms = now.steady_ms;
         self.dirty = false;
-        self.view.publish(&self.shared, self.core.machine(), now);
+        self.view.publish(&self.shared, self.look(view::ROWS));
         self.shared.inbox.arrived(std::mem::take(&mut self.arrived), self.core.tasks());
         if !self.pad.is_empty() {
             drop(self.pen.send(Sheet::Notes(self.pad.take(), now)));

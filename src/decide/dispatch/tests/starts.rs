@@ -1,0 +1,107 @@
+//! Starting from what is on disk.
+
+use super::*;
+
+fn restored(tasks: Vec<Stored>) -> Restored {
+    Restored { config: config(4), tasks, ..Restored::default() }
+}
+
+fn ran(seq: u64, interruptions: u32) -> Stored {
+    let mut stored = stored(seq);
+    (stored.phase, stored.interruptions, stored.request.attempts) = (Phase::Running, interruptions, interruptions + 1);
+    stored
+}
+
+#[test]
+fn nothing_is_decided_before_every_task_that_ran_is_settled_and_then_they_come_in_their_order() {
+    let mut stage = Stage::recovered(Script::default(), restored(vec![stored(1), ran(2, 0), ran(3, 0), stored(4)]));
+    let writes: Vec<WriteId> =
+        stage.ops.iter().filter_map(|op| if let Op::Write { id, .. } = op { Some(*id) } else { None }).collect();
+    assert_eq!((writes.len(), stage.ops.len()), (2, 2));
+    stage.give(Input::Accepted(Box::new(stored(5)))).give(cancel(1));
+    stage.give(Input::Written(writes[1]));
+    assert!(stage.heard().is_empty(), "one is still open");
+    stage.give(Input::Written(writes[0]));
+    let order: Vec<u64> = stage
+        .core
+        .machine()
+        .heard
+        .iter()
+        .filter_map(|event| if let Event::Submitted(request) = event { Some(request.task.0) } else { None })
+        .collect();
+    assert_eq!(order, [1, 2, 3, 4, 5]);
+    assert!(matches!(stage.record().1, Record::Cancel { task: TaskSeq(1), .. }), "what waited is done");
+}
+
+#[test]
+fn a_task_is_tried_once_more_when_the_program_ended_under_it_and_given_up_the_second_time() {
+    let mut stage = Stage::recovered(Script::default(), restored(vec![ran(1, 0)]));
+    assert!(matches!(stage.record().1, Record::End { end: AttemptEnd::Interrupted { counts: true, .. }, .. }));
+    stage.written();
+    assert_eq!(stage.heard(), ["Submitted"]);
+
+    let mut waits = stored(2);
+    waits.request.depends_on = vec![crate::decide::scheduler::Dependency { id: "task-1".into(), over: None }];
+    let mut stage = Stage::recovered(Script::default(), restored(vec![ran(1, 1), waits]));
+    let (_, record) = stage.record();
+    assert!(matches!(&record, Record::End { end: AttemptEnd::Failed { code: "interrupted", .. }, .. }), "{record:?}");
+    stage.written();
+    let Event::Submitted(request) = stage.last_heard() else { panic!("the one that depends on it is submitted") };
+    assert_eq!(request.depends_on[0].over, Some(crate::decide::scheduler::Over::Failed));
+    assert_eq!((stage.heard().len(), stage.core.tasks()), (1, 1));
+}
+
+#[test]
+fn ages_and_backoffs_go_on_where_they_were_whatever_the_wall_clock_did() {
+    let hour = 3_600_000;
+    let mut waiting = stored(1);
+    waiting.created_at = Timestamp::from_millisecond(at(0).wall.as_millisecond() - hour).unwrap();
+    waiting.retry_at = Some((at(7_000).wall, "it fell over".into()));
+    let mut ahead = stored(2);
+    ahead.created_at = at(9_999_000).wall;
+    ahead.retry_at = Some((at(u64::try_from(hour).unwrap() * 24 * 365).wall, "set back a year".into()));
+    let stage = Stage::recovered(Script::default(), restored(vec![waiting, ahead]));
+    let requests: Vec<_> = stage
+        .core
+        .machine()
+        .heard
+        .iter()
+        .filter_map(|event| {
+            if let Event::Submitted(request) = event {
+                Some((request.waited_ms, request.backoff.clone()?.0))
+            } else {
+                None
+            }
+        })
+        .collect();
+    assert_eq!(requests, [(3_600_000, 7_000), (0, 24 * 3_600_000)]);
+}
+
+#[test]
+fn what_stood_open_is_closed_and_leases_are_held_again_without_a_second_grant() {
+    let at_qwen = ModelAt { runtime: name("cpu"), served_as: "qwen".into() };
+    let lease = LeaseRequest {
+        id: "lease-1".into(),
+        gpus: Vec::new(),
+        holder: "game".into(),
+        purpose: "an evening".into(),
+        exclusive: true,
+        vram_gb: None,
+        force: false,
+        priority: 0,
+        ttl_ms: 60_000,
+        held: true,
+    };
+    let restored = Restored {
+        config: config(4),
+        leases: vec![StoredLease { request: lease, by: "Ada".into() }],
+        open: vec![OpenCall { at: at_qwen, model: None, verb: ClaimVerb::Load, because: "task-1 needs it".into() }],
+        ..Restored::default()
+    };
+    let grant = vec![Decision::Grant { lease: "lease-1".into() }];
+    let mut stage = Stage::recovered(Script::default().on("LeaseAsked", grant), restored);
+    assert!(matches!(stage.record().1, Record::Finish { result: Err(_), .. }));
+    assert_eq!(stage.core.lease_is_held("lease-1"), Some(true));
+    stage.written();
+    assert_eq!(stage.heard(), ["LeaseAsked"], "whether it was loaded is for an observation to tell");
+}
