@@ -88,13 +88,15 @@ impl Ledger {
                 open.ok_or_else(|| format!("nothing stands open for {at}"))?;
             }
             Record::LeaseAsked { lease, by } => {
-                let stored = StoredLease { request: (**lease).clone(), by: by.clone() };
-                if self.leases.insert(Arc::clone(&lease.id), stored).is_some() {
+                if self.leases.contains_key(&lease.id) {
                     return Err(format!("lease {} is there already", lease.id));
                 }
+                let stored = StoredLease { request: (**lease).clone(), by: by.clone() };
+                self.leases.insert(Arc::clone(&lease.id), stored);
             }
             Record::LeaseGranted { id, .. } => {
-                self.leases.get_mut(id).ok_or_else(|| format!("no lease {id}"))?.request.held = true;
+                let waits = self.leases.get_mut(id).filter(|lease| !lease.request.held);
+                waits.ok_or_else(|| format!("no lease {id} waits"))?.request.held = true;
             }
             Record::LeaseEnded { id, .. } => {
                 self.leases.remove(id).ok_or_else(|| format!("no lease {id}"))?;

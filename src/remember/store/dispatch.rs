@@ -47,7 +47,9 @@ impl Store {
         let entry = entry(&record, &stamp);
         let at = stamp.at;
         match record {
-            Record::Start { id, place, policy, .. } => self.attempt_start(id.to_string(), place, policy, at).await,
+            Record::Start { id, attempt, place, policy, .. } => {
+                self.attempt_start(id.to_string(), attempt, place, policy, at).await
+            }
             Record::End { id, attempt, end, .. } => {
                 self.attempt_end(id.to_string(), attempt, end, left, at, entry).await
             }
@@ -81,12 +83,14 @@ impl Store {
     async fn attempt_start(
         &self,
         id: String,
+        attempt: u32,
         place: Place,
         policy: Vec<Name>,
         at: Timestamp,
     ) -> Result<Answer<()>, Error> {
         self.line_up(Durability::Synced, move |conn| {
             let place = Where {
+                number: Some(attempt),
                 runtime: Some(&place.runtime),
                 model: place.model.as_ref().map(Name::as_str),
                 gpu: place.gpu.as_ref().map(ToString::to_string),

@@ -17,6 +17,8 @@ mod artifact;
 mod audit;
 mod backup;
 mod dispatch;
+#[cfg(test)]
+mod dispatch_tests;
 mod error;
 mod gauge;
 mod handle;

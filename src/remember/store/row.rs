@@ -186,6 +186,12 @@ pub struct AttemptRow {
     /// The end of its log, bounded.
     pub log: String,
     pub error: Option<TaskError>,
+    /// The GPU that it ran on, as `host/gpu`; none on CPU.
+    #[serde(default)]
+    pub gpu: Option<String>,
+    /// Whether it had the GPU for itself.
+    #[serde(default)]
+    pub exclusive: bool,
 }
 
 /// An artifact as one task made it.

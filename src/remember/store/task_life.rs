@@ -30,7 +30,8 @@ impl Store {
     ) -> Result<AttemptRow, Error> {
         let id = id.to_owned();
         self.write(move |conn| {
-            let place = Where { runtime: runtime.as_ref(), model: model.as_deref(), gpu: None, exclusive: false };
+            let place =
+                Where { number: None, runtime: runtime.as_ref(), model: model.as_deref(), gpu: None, exclusive: false };
             start(conn, &id, &place, &policy, at)?;
             let newest = attempts(conn, &id)?.pop();
             newest.ok_or_else(|| Trouble::value("attempt", "it is gone as soon as it was made"))
@@ -136,6 +137,8 @@ impl Store {
 
 /// Where an attempt runs.
 pub(super) struct Where<'a> {
+    /// Its number, which must be the next one; none takes the next, whichever that is.
+    pub(super) number: Option<u32>,
     pub(super) runtime: Option<&'a Name>,
     pub(super) model: Option<&'a str>,
     /// `host/gpu`.
@@ -152,9 +155,10 @@ pub(super) fn start(
     at: Timestamp,
 ) -> Result<(), Trouble> {
     let update = "UPDATE task SET state = 'running', attempts = attempts + 1, runtime = ?2, model = ?3, policy = ?4,
-        started_at = ?5, why = NULL, retry_at = NULL, retry_why = NULL WHERE id = ?1 AND state IN ('queued', 'blocked')";
+        started_at = ?5, why = NULL, retry_at = NULL, retry_why = NULL
+        WHERE id = ?1 AND state IN ('queued', 'blocked') AND attempts + 1 = coalesce(?6, attempts + 1)";
     let runtime = place.runtime.map(Name::as_str);
-    let values = params![id, runtime, place.model, sql::json(task::WHAT, policy)?, sql::time(at)];
+    let values = params![id, runtime, place.model, sql::json(task::WHAT, policy)?, sql::time(at), place.number];
     expect_change(conn, id, sql::change(conn, update, values)?)?;
     let insert = "INSERT INTO attempt (task, number, runtime, model, started_at, state, log, gpu, exclusive)
         SELECT id, attempts, runtime, model, started_at, 'running', '', ?2, ?3 FROM task WHERE id = ?1";
@@ -229,7 +233,8 @@ pub(super) fn expect_change(conn: &Connection, id: &str, changed: usize) -> Resu
 }
 
 fn attempts(conn: &Connection, task: &str) -> Result<Vec<AttemptRow>, Trouble> {
-    let select = "SELECT task, number, runtime, model, started_at, finished_at, state, log, error FROM attempt
+    let select = "SELECT task, number, runtime, model, started_at, finished_at, state, log, error, gpu, exclusive
+        FROM attempt
         WHERE task = ?1 ORDER BY number";
     sql::all(conn, select, [task], attempt)
 }
@@ -246,6 +251,8 @@ fn attempt(row: &Row<'_>) -> Result<AttemptRow, Trouble> {
         state: columns.get()?,
         log: columns.get()?,
         error: columns.opt_json()?,
+        gpu: columns.get()?,
+        exclusive: columns.get()?,
     })
 }
 

@@ -386,6 +386,8 @@ pub fn attempts(id: &str) -> Vec<AttemptRow> {
         state: "done".into(),
         log: "reading packet.pdf\n12 pages, 4,031 words\nsummarizing\n".into(),
         error: None,
+        gpu: None,
+        exclusive: false,
     }]
 }
 
