@@ -106,6 +106,7 @@ async fn up(args: UpArgs) -> ExitCode {
         store: handle.store(),
         vault: handle.vault(),
         clock: Arc::new(SystemClock),
+        explainer: Some(explainer(&handle)),
     };
     let socket = match control::bind(&args.control).await {
         Ok(socket) => socket,
@@ -130,6 +131,15 @@ async fn up(args: UpArgs) -> ExitCode {
     engine.stop().await;
     tracing::info!("stopped; what was applied stays in force and is taken up at the next start");
     code
+}
+
+/// What the page asks why a task waits.
+fn explainer(handle: &Handle) -> web::Explainer {
+    let handle = handle.clone();
+    Arc::new(move |task| {
+        let handle = handle.clone();
+        Box::pin(async move { handle.explain(&task).await })
+    })
 }
 
 /// A local path written out, so that the page can say which folder it is about; an address as it is.

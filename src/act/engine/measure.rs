@@ -17,7 +17,10 @@ use crate::act::telemetry::machine::Machine;
 use crate::act::telemetry::nvml::Driver;
 use crate::act::telemetry::probe::Probe;
 use crate::core::{Kind, Name, ObjectKey, Observed};
-use crate::decide::host_view::GpuView;
+use crate::decide::dispatch::Input;
+use crate::decide::host_view::{GpuView, HostView};
+use crate::decide::reconcile::gpu_use;
+use crate::decide::scheduler::{Event, GpuId};
 use crate::decide::view::RuntimeView;
 use crate::declare::world::World;
 
@@ -57,6 +60,9 @@ async fn machine(shared: &Shared, options: &Options) {
             let measured = hosts.values().any(|seen| seen.at().is_some());
             let changed = shared.memory().keep_hosts(hosts);
             note(shared, changed, measured);
+            for event in free_disk(shared) {
+                shared.inbox.input(Input::Event(event));
+            }
         }
         if !pace.next(shared, false).await {
             break;
@@ -162,6 +168,41 @@ fn keep_gpus(shared: &Shared, seen: Vec<keep::GpuSeen>) {
     let measured = seen.iter().any(|(_, seen)| seen.at().is_some());
     let changed = shared.memory().keep_gpus(seen);
     note(shared, changed, measured);
+    for event in foreign_use(shared) {
+        shared.inbox.input(Input::Event(event));
+    }
+}
+
+/// What the scheduler is to know of memory that others take. While a model comes or goes on a GPU, what is measured there
+/// belongs to nobody yet, and nothing is said.
+fn foreign_use(shared: &Shared) -> Vec<Event> {
+    let now = shared.now();
+    let memory = shared.memory();
+    let inputs = memory.inputs(now);
+    let moves = |host: &Name, gpu: &Name| {
+        memory.scheduler.moving.keys().any(|at| {
+            let spec = inputs.world.runtime(&at.runtime);
+            spec.is_some_and(|spec| spec.host == *host && spec.gpu.as_ref() == Some(gpu))
+        })
+    };
+    let still = inputs.gpus.keys().filter(|(host, gpu)| !moves(host, gpu));
+    still
+        .map(|(host, gpu)| {
+            let gb = gpu_use::foreign_on(&inputs, host, gpu);
+            Event::ForeignUse { gpu: GpuId { host: host.clone(), gpu: gpu.clone() }, gb }
+        })
+        .collect()
+}
+
+/// What the scheduler is to know of free disk space.
+fn free_disk(shared: &Shared) -> Vec<Event> {
+    let now = shared.now();
+    let hosts = Arc::clone(&shared.memory().hosts);
+    let free = |(host, seen): (&Name, &Observed<HostView>)| Event::Disk {
+        host: host.clone(),
+        free_gb: seen.fresh(now).and_then(|view| view.disk_free_gb),
+    };
+    hosts.iter().map(free).collect()
 }
 
 /// Notes the new answers of hosts whose health may have changed, and lets surfaces see what there is to see: a machine

@@ -37,7 +37,7 @@ pub struct Picture {
     pub removed: Arc<BTreeMap<ObjectKey, Arc<Object>>>,
     pub tasks: Arc<BTreeMap<String, TaskFact>>,
     pub load_times: Arc<BTreeMap<(Name, String), LoadTimes>>,
-    /// What the scheduler holds and does.
+    /// What the scheduler holds, drains and keeps waiting.
     pub scheduler: Arc<SchedulerView>,
     /// What the scheduler answered when an object asked for something just now.
     pub refusals: Arc<BTreeMap<ObjectKey, Hold>>,

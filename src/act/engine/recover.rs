@@ -72,7 +72,7 @@ pub async fn recover(store: &Store, clock: &Arc<dyn Clock>) -> Result<Recovered,
     let interrupted = tasks.iter().filter(|stored| stored.phase == Phase::Running).count();
     let mut history = durations(store).await?;
     history.extend(load_times(store, &mut memory).await?);
-    store.close_lock_spans(now).await?;
+    store.lock_spans_end_all(now).await?;
     let restored = Restored {
         config: config::of(&memory.world, memory.views(), now),
         tasks,

@@ -32,7 +32,7 @@ pub fn gpu_of(inputs: &Inputs<'_>, runtime: &Name) -> Option<String> {
 #[must_use]
 pub fn vram_gb(inputs: &Inputs<'_>, runtime: &Name, served_as: &str, model: Option<&ModelSpec>) -> Option<f64> {
     let seen = inputs.fresh_view(runtime).and_then(|view| view.model(served_as)).and_then(|model| model.vram_gb);
-    let declared = model.and_then(|model| model.vram_gb);
+    let declared = model.and_then(ModelSpec::full_vram_gb);
     match (seen, declared) {
         (Some(seen), Some(declared)) => Some(seen.max(declared)),
         (one, other) => one.or(other),

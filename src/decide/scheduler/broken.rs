@@ -22,10 +22,15 @@ pub enum Rule {
     ReservationsForgotten,
     /// A task starts before those that it depends on are done.
     DependenciesIgnored,
+    /// A task that is to be tried again is dropped without a word.
+    RetryForgotten,
+    /// A task that runs is taken in a second time, as if it had never started.
+    StartedTwice,
 }
 
+#[cfg(any(test, feature = "broken-rules"))]
 impl Rule {
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 10] = [
         Self::OneSlotTooMany,
         Self::SharedBesideExclusive,
         Self::PinnedEvicted,
@@ -34,6 +39,8 @@ impl Rule {
         Self::DisplacedForgotten,
         Self::ReservationsForgotten,
         Self::DependenciesIgnored,
+        Self::RetryForgotten,
+        Self::StartedTwice,
     ];
 }
 

@@ -50,6 +50,9 @@ impl State {
             }
             Lock::Shared => {}
         }
+        if let Some(reason) = self.unseen_on(gpu) {
+            return Some(reason);
+        }
         if let Some(first) = entry.displaced.iter().find(|other| **other != ix) {
             return Some(Reason::ModelLoading { model: self.table.models[*first].at.clone() });
         }

@@ -7,6 +7,7 @@ use super::id::{LeaseId, Moment, TaskSeq};
 use super::line::{Key, LineIx};
 use super::reason::Reason;
 use super::state::State;
+use super::table::Lock;
 
 /// What came of looking at a head.
 #[derive(Debug, PartialEq)]
@@ -23,15 +24,15 @@ enum Candidate {
 }
 
 impl State {
-    /// Looks at every head that may have become free, the first in order first, until nothing more starts.
+    /// Looks at every head that may have become free, the first in order first, until nothing more starts. Then what made
+    /// way for an exclusive holder comes back, unless the next one follows at once.
     pub(super) fn dispatch(&mut self, now: Moment, out: &mut Vec<Decision>) {
         let mut heads: BTreeSet<(Key, Candidate)> = BTreeSet::new();
         loop {
             self.collect(&mut heads);
-            let Some((_, candidate)) = heads.pop_first() else { return };
-            match candidate {
-                Candidate::Lease(id) => self.look_at_lease(&id, now, out),
-                Candidate::Line(line) => {
+            match heads.pop_first() {
+                Some((_, Candidate::Lease(id))) => self.look_at_lease(&id, now, out),
+                Some((_, Candidate::Line(line))) => {
                     let Some(key) = self.lines[line].head() else { continue };
                     match self.look_at_head(line, key, now, out) {
                         Look::Started => {
@@ -42,14 +43,18 @@ impl State {
                         Look::Waits(reason) => self.tell(line, key, reason, out),
                     }
                 }
+                None => match self.returns.pop_first() {
+                    Some(gpu) => self.restore(gpu, out),
+                    None => return,
+                },
             }
         }
     }
 
-    /// Adds what has become dirty meanwhile.
+    /// Adds what has become dirty meanwhile, without those that surely wait for the same as before.
     fn collect(&mut self, heads: &mut BTreeSet<(Key, Candidate)>) {
-        for line in std::mem::take(&mut self.dirty) {
-            if let Some(key) = self.lines[line].head() {
+        while let Some(line) = self.dirty.pop_first() {
+            if let Some(key) = self.lines[line].head().filter(|_| !self.waits_as_before(line)) {
                 heads.insert((key, Candidate::Line(line)));
             }
         }
@@ -59,15 +64,25 @@ impl State {
         }
     }
 
+    /// Whether the head of a line was told that the one GPU it can share is full, and that is still all there is to say. Most
+    /// lines are in that state most of the time, so this costs next to nothing.
+    fn waits_as_before(&self, line: LineIx) -> bool {
+        let line = &self.lines[line];
+        let Some(gpu) = line.plan.shares_only.map(|gpu| &self.table.gpus[gpu]) else { return false };
+        let Some(Reason::SharedSlotsFull { place, .. }) = line.told() else { return false };
+        gpu.lock == Lock::Shared
+            && gpu.taken() >= gpu.policy.gpu_shared_slots as usize
+            && **place == *gpu.place
+            && line.key.output_mb == 0
+            && line.plan.choices.iter().all(|choice| self.is_usable(choice.runtime))
+    }
+
     /// Says why the head of a line waits, when that is news.
     fn tell(&mut self, line: LineIx, key: Key, reason: Reason, out: &mut Vec<Decision>) {
         let task = TaskSeq(key.seq);
-        let told = self.lines[line].reason.as_ref();
-        if told.is_some_and(|(before, to)| *to == task && before.is_same_news(&reason)) {
-            self.lines[line].reason = Some((reason, task));
-            return;
+        if self.lines[line].told().is_none_or(|before| !before.is_same_news(&reason)) {
+            out.push(Decision::Wait { task, reason: reason.clone() });
         }
-        out.push(Decision::Wait { task, reason: reason.clone() });
         self.lines[line].reason = Some((reason, task));
     }
 }

@@ -13,8 +13,6 @@ use super::view::Eta;
 const WINDOW: usize = 64;
 /// Fewer say nothing.
 const SAMPLES_MIN: usize = 3;
-/// The most tasks of a line that are counted one by one; more only matter to a task in the middle of a very long line.
-const COUNTED_MAX: usize = 2_000;
 
 /// How long recent runs and loads took.
 #[derive(Clone, Debug, Default)]
@@ -107,8 +105,7 @@ impl State {
         match &entry.stage {
             Stage::Blocked(_) => None,
             Stage::Running(run) => {
-                let capability = &self.lines[run.line].key.capability;
-                let band = self.durations.band(capability, run.place.model.as_ref())?;
+                let band = self.durations.band(&run.capability, run.place.model.as_ref())?;
                 let mut rest = Total::default();
                 rest.add_rest(band, elapsed(run.since, now));
                 Some(seconds(rest, Total::default(), 1.0, band.samples))
@@ -117,29 +114,27 @@ impl State {
         }
     }
 
-    fn eta_of_waiting(&self, line: usize, key: super::line::Key, now: Moment) -> Option<Eta> {
-        let choice = *self.lines[line].key.choices.first()?;
+    pub(super) fn eta_of_waiting(&self, line: usize, key: super::line::Key, now: Moment) -> Option<Eta> {
+        let choice = *self.lines[line].plan.choices.first()?;
         let own = self.band_of_line(line)?;
         let runtime = &self.table.runtimes[choice.runtime];
-        let (lines, slots): (Vec<usize>, u32) = match runtime.gpu {
-            Some(gpu) => (self.lines_of(gpu).into_iter().collect(), self.table.gpus[gpu].policy.gpu_shared_slots),
-            None => (runtime.lines.iter().copied().collect(), runtime.config.as_ref().map_or(1, |config| config.slots)),
+        let (lines, slots) = match runtime.gpu.map(|gpu| &self.table.gpus[gpu]) {
+            Some(gpu) => (&gpu.lines, gpu.policy.gpu_shared_slots),
+            None => (&runtime.lines, runtime.config.as_ref().map_or(1, |config| config.slots)),
         };
         let mut ahead = Total::default();
-        for other in lines {
+        for other in lines.iter().copied() {
             let waiting = &self.lines[other].waiting;
-            if waiting.first().is_none_or(|first| *first >= key) {
+            if waiting.first().is_none_or(|first| first >= key) {
                 continue;
             }
-            let all = waiting.last().is_some_and(|last| *last < key);
-            let count = if all { waiting.len() } else { waiting.range(..key).take(COUNTED_MAX).count() };
+            let count = waiting.before(key);
             #[expect(clippy::cast_precision_loss, reason = "far fewer than 2^52 tasks")]
             ahead.add(self.band_of_line(other)?, count as f64);
         }
         for seq in self.running_beside(choice.runtime) {
             let Some(Stage::Running(run)) = self.tasks.get(&seq).map(|task| &task.stage) else { continue };
-            let capability = &self.lines[run.line].key.capability;
-            ahead.add_rest(self.durations.band(capability, run.place.model.as_ref())?, elapsed(run.since, now));
+            ahead.add_rest(self.durations.band(&run.capability, run.place.model.as_ref())?, elapsed(run.since, now));
         }
         let slots = if choice.exclusive { 1 } else { slots.max(1) };
         let mut total = Total::default();
@@ -156,10 +151,10 @@ impl State {
     }
 
     fn band_of_line(&self, line: usize) -> Option<Band> {
-        let key = &self.lines[line].key;
-        key.choices.iter().find_map(|choice| {
+        let line = &self.lines[line];
+        line.plan.choices.iter().find_map(|choice| {
             let model = choice.model.and_then(|ix| self.table.models[ix].declared.as_ref());
-            self.durations.band(&key.capability, model)
+            self.durations.band(&line.capability, model)
         })
     }
 }

@@ -8,7 +8,8 @@ use crate::declare::manifest::kind::policy::Preemption;
 use super::config::Pin;
 use super::decision::{Decision, Holder, LockMode};
 use super::id::{Moment, TaskSeq};
-use super::line::{Choice, Key};
+use super::lease::Lease;
+use super::line::{Choice, Key, Line};
 use super::memory::Room;
 use super::reason::Reason;
 use super::start::Verdict;
@@ -44,8 +45,12 @@ impl State {
             Some(model) if self.table.models[model].phase == Phase::Loaded => need_gb.map(|_| 0.0),
             _ => need_gb,
         };
-        if let Err(reason) = self.acquire(gpu, &holder, Wish { key, force, need_gb, keeps: model }, now, out) {
-            return if self.is_drained_by(gpu, &holder) { Verdict::Underway(reason) } else { Verdict::No(reason) };
+        let acquired = self.acquire(gpu, &holder, Wish { key, force, need_gb, keeps: model }, now, out);
+        if self.is_drained_by(gpu, &holder) {
+            self.look.drains = Some(gpu);
+        }
+        if let Err(reason) = acquired {
+            return if self.look.drains == Some(gpu) { Verdict::Underway(reason) } else { Verdict::No(reason) };
         }
         let Some(model) = model else { return Verdict::Ready };
         let at = self.table.models[model].at.clone();
@@ -53,11 +58,10 @@ impl State {
             Phase::Loaded => Verdict::Ready,
             Phase::Loading { .. } | Phase::Unloading { .. } => Verdict::Underway(Reason::ModelLoading { model: at }),
             Phase::Unloaded | Phase::Unknown => {
-                if let Some((until_ms, failed)) =
-                    self.table.models[model].failed.clone().filter(|(until, _)| *until > now.steady_ms)
-                {
-                    self.timers.model_at(until_ms, model);
-                    return Verdict::Underway(Reason::Backoff { until_ms, failed });
+                if let Some((until_ms, failed)) = self.table.models[model].failed.clone() {
+                    // Nobody is held up while it cannot be loaded.
+                    self.look.drains = None;
+                    return Verdict::No(Reason::Backoff { until_ms, failed });
                 }
                 let because = format!("{} needs it", self.name_of(&holder));
                 self.load(model, because, out);
@@ -95,6 +99,16 @@ impl State {
             }
             Lock::Draining { .. } => {}
             Lock::Shared => {
+                if let Some(model) = wish.keeps.and_then(|model| self.table.models[model].failed.clone()) {
+                    return Err(Reason::Backoff { until_ms: model.0, failed: model.1 });
+                }
+                if let Some(first) = self.returns_first(gpu) {
+                    return Err(Reason::ModelLoading { model: self.table.models[first].at.clone() });
+                }
+                let ahead = self.before_on(gpu, wish.key);
+                if ahead > 0 {
+                    return Err(Reason::Priority { ahead });
+                }
                 if let Some(ahead) = self.others_have_their_turn(gpu, wish.key, now) {
                     return Err(Reason::Priority { ahead });
                 }
@@ -144,6 +158,15 @@ impl State {
         })
     }
 
+    /// A runtime of the GPU that nobody has looked at yet: what it has loaded is not known, so nothing is added to it.
+    pub(super) fn unseen_on(&self, gpu: GpuIx) -> Option<Reason> {
+        let runtimes = self.table.gpus[gpu].runtimes.iter().map(|ix| &self.table.runtimes[*ix]);
+        let mut unseen = runtimes.filter(|runtime| runtime.config.is_some() && runtime.link == Link::Unseen);
+        let runtime = unseen.next()?.name.clone();
+        let why = "it was not seen yet, so nobody knows what it has loaded".to_owned();
+        Some(Reason::RuntimeDown { runtime, since: None, why })
+    }
+
     pub(super) fn key_of(&self, holder: &Holder) -> Option<Key> {
         match holder {
             Holder::Task(seq) => self.tasks.get(seq).map(|task| task.key),
@@ -151,15 +174,66 @@ impl State {
         }
     }
 
+    /// How many stand before `key` and go first on this very GPU: others that want it for themselves, and shared work whose
+    /// model is being loaded there already. Shared work that merely waits for a slot does not: an exclusive task interrupts
+    /// it, and it has its turn afterwards.
+    fn before_on(&self, gpu: GpuIx, key: Key) -> u64 {
+        let entry = &self.table.gpus[gpu];
+        let is_first = |line: &&Line| {
+            let Some(reason) = line.told().filter(|_| line.head().is_some_and(|head| head < key)) else { return false };
+            let is_loading = matches!(reason, Reason::ModelLoading { .. });
+            (line.is_exclusive() || is_loading) && self.is_about(reason, gpu, line.head())
+        };
+        let leases = self.leases.values().filter(|lease| !lease.is_granted && lease.key < key);
+        let wants = |lease: &&Lease| {
+            lease.asked.gpus.contains(&entry.id)
+                && lease.reason.as_ref().is_some_and(|reason| self.is_about(reason, gpu, Some(lease.key)))
+        };
+        let lines = entry.lines.iter().map(|line| &self.lines[*line]);
+        lines.filter(is_first).count() as u64 + leases.filter(wants).count() as u64
+    }
+
+    /// Whether somebody with this reason goes on as soon as something on this GPU ends.
+    fn is_about(&self, reason: &Reason, gpu: GpuIx, head: Option<Key>) -> bool {
+        let entry = &self.table.gpus[gpu];
+        match reason {
+            Reason::SharedSlotsFull { place, .. } => **place == *entry.place,
+            Reason::ModelLoading { model } => {
+                self.table.model(model).and_then(|ix| self.table.gpu_of_model(ix)) == Some(gpu)
+            }
+            Reason::VramFull { .. } => entry.memory_waiter.is_some() && entry.memory_waiter == head,
+            Reason::Draining { gpu, .. } | Reason::ExclusiveHeld { gpu, .. } => *gpu == entry.id,
+            Reason::Priority { .. } => true,
+            Reason::Dependency { .. }
+            | Reason::NotBefore { .. }
+            | Reason::CopilotPersistent { .. }
+            | Reason::NoRuntime { .. }
+            | Reason::RuntimeDown { .. }
+            | Reason::DiskFull { .. }
+            | Reason::Leased { .. }
+            | Reason::Paused { .. }
+            | Reason::Backoff { .. }
+            | Reason::InUse { .. } => false,
+        }
+    }
+
+    /// What was displaced and has to come back before anybody has the GPU for himself again: exclusive holders may follow
+    /// each other without loading it in between, but only so often.
+    fn returns_first(&self, gpu: GpuIx) -> Option<ModelIx> {
+        let entry = &self.table.gpus[gpu];
+        entry.displaced.first().copied().filter(|_| entry.in_a_row >= entry.policy.batching.max_tasks)
+    }
+
     /// After an exclusive holder, shared tasks that are older come first; with `preemption: never` batches may pass as they
     /// do elsewhere.
     fn others_have_their_turn(&mut self, gpu: GpuIx, key: Key, now: Moment) -> Option<u64> {
         if let Some(turn) = self.table.gpus[gpu].turn {
-            let older = self.lines_of(gpu).into_iter().any(|line| {
-                let line = &self.lines[line];
-                let is_free = line.reason.as_ref().is_none_or(|(reason, _)| reason.is_about_the_lock());
-                !line.is_exclusive() && is_free && line.head().is_some_and(|head| head.seq < turn.before.0)
-            });
+            let is_older = |line: &Line| {
+                let head = line.head().and_then(|head| self.tasks.get(&TaskSeq(head.seq)));
+                let is_free = line.told().is_none_or(|reason| self.is_about(reason, gpu, line.head()));
+                !line.is_exclusive() && is_free && head.is_some_and(|head| head.submitted_ms < turn.before_ms)
+            };
+            let older = self.table.gpus[gpu].lines.iter().any(|line| is_older(&self.lines[*line]));
             if older && turn.left > 0 {
                 return Some(u64::from(turn.left));
             }
@@ -171,35 +245,38 @@ impl State {
         let batching = self.table.gpus[gpu].policy.batching.clone();
         let max_wait_ms = u64::try_from(batching.max_wait.get().as_millis()).unwrap_or(u64::MAX);
         let priority = self.tasks.get(&TaskSeq(key.seq)).map_or(0, |task| task.request.priority);
-        let same = |line: &super::line::Line| line.key.priority == priority && !line.is_exclusive();
-        let waiting: u64 = self
-            .lines_of(gpu)
-            .into_iter()
-            .map(|line| &self.lines[line])
-            .filter(|line| same(line))
-            .map(|line| line.waiting.len() as u64)
-            .sum();
+        let lines = self.table.gpus[gpu].lines.iter().map(|line| &self.lines[*line]);
+        let same = lines.filter(|line| line.key.priority == priority && !line.is_exclusive());
+        let waiting: u64 = same.map(|line| line.waiting.len() as u64).sum();
+        self.look.polite.push(gpu);
         let entry = &mut self.table.gpus[gpu];
-        if entry.passed.as_ref().is_none_or(|passed| passed.key != key) {
-            let victims = BTreeSet::new();
-            entry.passed = Some(Passed { key, priority, since_ms: now.steady_ms, count: 0, victims, is_over: false });
-        }
-        let passed = entry.passed.as_mut()?;
-        let until_ms = passed.since_ms.saturating_add(max_wait_ms);
-        passed.is_over = passed.is_over || waiting == 0 || now.steady_ms >= until_ms;
-        if passed.is_over {
+        let is_free = entry.taken() == 0;
+        let (since_ms, victims) = (now.steady_ms, BTreeSet::new());
+        let anew = Passed { key, priority, since_ms, count: 0, victims, is_over: false };
+        let polite = match entry.polite.take() {
+            Some(polite) if polite.key == key => entry.polite.insert(polite),
+            Some(_) | None => entry.polite.insert(anew),
+        };
+        let until_ms = polite.since_ms.saturating_add(max_wait_ms);
+        let is_late = polite.count >= batching.max_tasks || now.steady_ms >= until_ms;
+        polite.is_over = polite.is_over || waiting == 0 || is_free || is_late;
+        if polite.is_over {
             return None;
         }
-        let ahead = u64::from(batching.max_tasks.saturating_sub(passed.count)).min(waiting);
+        let ahead = u64::from(batching.max_tasks.saturating_sub(polite.count)).min(waiting);
         self.timers.gpu_at(until_ms, gpu);
         Some(ahead)
     }
 
-    /// Counts a shared task that started in its turn after an exclusive holder.
+    /// Counts a shared task that started in its turn after an exclusive holder. Who waits for that turn to be over is looked
+    /// at again.
     pub(super) fn count_turn(&mut self, gpu: GpuIx, task: TaskSeq) {
-        if let Some(turn) = self.table.gpus[gpu].turn.as_mut().filter(|turn| task < turn.before) {
+        let submitted_ms = self.tasks.get(&task).map_or(i64::MAX, |task| task.submitted_ms);
+        let Some(turn) = self.table.gpus[gpu].turn.as_mut() else { return };
+        if submitted_ms < turn.before_ms {
             turn.left = turn.left.saturating_sub(1);
         }
+        self.gpu_dirty(gpu);
     }
 
     fn drain(&mut self, gpu: GpuIx, holder: &Holder, now: Moment, out: &mut Vec<Decision>) {
@@ -270,6 +347,7 @@ impl State {
                 let goes = |ix: &ModelIx| {
                     let model = &self.table.models[*ix];
                     model.phase == Phase::Loaded
+                        && model.failed.is_none()
                         && model.pin != Some(Pin::Ignored)
                         && self.loads_in(model.runtime)
                         && wish.keeps != Some(*ix)
@@ -286,10 +364,10 @@ impl State {
                 }
             },
         };
-        if victims.is_empty() {
+        let (name, mut left) = (self.name_of(holder), self.stuck_on(gpu, wish));
+        if victims.is_empty() && left.is_empty() {
             return Ok(());
         }
-        let (name, mut left) = (self.name_of(holder), Vec::new());
         for ix in victims {
             left.push(format!("{} is unloading", self.table.models[ix].at));
             if self.table.models[ix].is_pinned() {
@@ -301,8 +379,21 @@ impl State {
         Err(Reason::Draining { gpu: id, by: name, left })
     }
 
+    /// Who needs the whole GPU waits for what could not be unloaded: it is tried again after a while.
+    fn stuck_on(&self, gpu: GpuIx, wish: Wish) -> Vec<String> {
+        let models = self.table.gpus[gpu].models.iter().filter(|ix| wish.need_gb.is_none() && wish.keeps != Some(**ix));
+        let stuck = models.filter_map(|ix| {
+            let model = &self.table.models[*ix];
+            let goes = model.phase == Phase::Loaded && model.pin != Some(Pin::Ignored) && self.loads_in(model.runtime);
+            let (_, failed) = model.failed.as_ref().filter(|_| goes)?;
+            Some(format!("{} could not be unloaded: {failed}", model.at))
+        });
+        stuck.collect()
+    }
+
     /// The lock is the holder's.
     pub(super) fn own(&mut self, gpu: GpuIx, by: Holder, now: Moment, out: &mut Vec<Decision>) {
+        self.table.gpus[gpu].in_a_row = self.table.gpus[gpu].in_a_row.saturating_add(1);
         self.set_lock(gpu, Lock::Exclusive { by }, now, out);
     }
 
@@ -319,17 +410,22 @@ impl State {
 
     /// The exclusive holder is gone: older shared tasks get their turn, what made way comes back.
     pub(super) fn give_back(&mut self, gpu: GpuIx, by: &Holder, now: Moment, out: &mut Vec<Decision>) {
-        if let Holder::Task(seq) = by {
-            let left = self.table.gpus[gpu].policy.gpu_shared_slots;
-            self.table.gpus[gpu].turn = Some(Turn { before: *seq, left });
-        }
+        let before_ms = match by {
+            Holder::Task(seq) => self.tasks.get(seq).map(|task| task.submitted_ms),
+            Holder::Lease(id) => {
+                self.leases.get(id).map(|lease| i64::try_from(lease.asked_ms).unwrap_or(i64::MAX))
+            }
+        };
+        let left = self.table.gpus[gpu].policy.gpu_shared_slots;
+        self.table.gpus[gpu].turn = before_ms.map(|before_ms| Turn { before_ms, left });
         self.open(gpu, now, out);
     }
 
     fn open(&mut self, gpu: GpuIx, now: Moment, out: &mut Vec<Decision>) {
         self.set_lock(gpu, Lock::Shared, now, out);
-        self.restore(gpu, out);
-        self.gpu_dirty(gpu);
+        if self.table.gpus[gpu].displaced.is_empty() {
+            self.table.gpus[gpu].in_a_row = 0;
+        }
     }
 
     fn set_lock(&mut self, gpu: GpuIx, lock: Lock, now: Moment, out: &mut Vec<Decision>) {
@@ -350,40 +446,49 @@ impl State {
         if self.is_broken(super::broken::Rule::DisplacedForgotten) {
             self.table.gpus[gpu].displaced.clear();
         }
-        if self.table.gpus[gpu].lock != Lock::Shared {
+        self.table.gpus[gpu].in_the_way.clear();
+        if self.table.gpus[gpu].lock != Lock::Shared || self.unseen_on(gpu).is_some() {
             return;
         }
         let mut displaced: Vec<ModelIx> = self.table.gpus[gpu].displaced.iter().copied().collect();
         displaced.sort_by_key(|ix| (self.table.models[*ix].pin != Some(Pin::Copilot), *ix));
         for ix in displaced {
             let model = &self.table.models[ix];
-            let need_gb = model.cost_gb().unwrap_or(0.0);
-            match model.phase {
-                _ if !model.is_pinned() => drop(self.table.gpus[gpu].displaced.remove(&ix)),
-                Phase::Loaded => drop(self.table.gpus[gpu].displaced.remove(&ix)),
-                Phase::Loading { .. } | Phase::Unloading { .. } => {}
-                Phase::Unloaded | Phase::Unknown => match self.room(gpu, need_gb, false) {
-                    Room::Enough => self.load(ix, "comes back: it made way for an exclusive holder".to_owned(), out),
-                    Room::Evict(victims) => {
-                        for victim in victims {
-                            let because = format!("makes room for {}, which comes back", self.table.models[ix].at);
-                            self.unload(victim, because, out);
-                        }
+            if !model.is_pinned() || model.phase == Phase::Loaded {
+                self.back(gpu, ix);
+                continue;
+            }
+            if !matches!(model.phase, Phase::Unloaded | Phase::Unknown) {
+                continue;
+            }
+            match self.room(gpu, model.cost_gb().unwrap_or(0.0), false) {
+                Room::Enough => self.load(ix, "comes back: it made way for an exclusive holder".to_owned(), out),
+                Room::Evict(victims) => {
+                    for victim in victims {
+                        let because = format!("makes room for {}, which comes back", self.table.models[ix].at);
+                        self.unload(victim, because, out);
                     }
-                    Room::Busy(_) => {}
-                    // Something foreign took the room: the loadout says what is missing, and why.
-                    Room::Full => drop(self.table.gpus[gpu].displaced.remove(&ix)),
-                },
+                    return;
+                }
+                Room::Busy(victims) => {
+                    self.table.gpus[gpu].in_the_way = victims;
+                    return;
+                }
+                // Something foreign took the room: the loadout says what is missing, and why.
+                Room::Full => self.back(gpu, ix),
             }
         }
     }
 
-    /// A new world may have taken the ground from under a drain: it begins anew where it still has one.
-    pub(super) fn review_drains(&mut self, now: Moment, out: &mut Vec<Decision>) {
-        for gpu in 0..self.table.gpus.len() {
-            if matches!(self.table.gpus[gpu].lock, Lock::Draining { .. }) {
-                self.open(gpu, now, out);
+    /// A model is no longer displaced.
+    pub(super) fn back(&mut self, gpu: GpuIx, ix: ModelIx) {
+        let entry = &mut self.table.gpus[gpu];
+        if entry.displaced.remove(&ix) {
+            if entry.displaced.is_empty() {
+                entry.in_a_row = 0;
+                entry.in_the_way.clear();
             }
+            self.gpu_dirty(gpu);
         }
     }
 }

@@ -20,14 +20,14 @@ impl State {
             Stage::Blocked(_) => self.own_reason(task),
             Stage::Waiting(line) => {
                 let line = &self.lines[*line];
-                let told = line.reason.as_ref().map(|(reason, _)| reason);
+                let told = line.told();
                 if line.head() == Some(entry.key) {
                     return Some(told.map_or(Reason::Priority { ahead: 1 }, |reason| self.refreshed(reason, now)));
                 }
                 // Behind the head, the line's own trouble is its trouble too, when more than turns are missing.
                 match told {
                     Some(reason) if !reason.is_about_the_lock() => Some(self.refreshed(reason, now)),
-                    _ => Some(Reason::Priority { ahead: line.waiting.range(..entry.key).count() as u64 }),
+                    _ => Some(Reason::Priority { ahead: line.waiting.before(entry.key) as u64 }),
                 }
             }
         }
@@ -63,7 +63,7 @@ impl State {
         let reason = self.why(task, now)?;
         let options = self.options(&entry.request);
         let ahead = match &entry.stage {
-            Stage::Waiting(line) => self.lines[*line].waiting.range(..entry.key).count() as u64,
+            Stage::Waiting(line) => self.lines[*line].waiting.before(entry.key) as u64,
             Stage::Blocked(_) | Stage::Running(_) => 0,
         };
         let mut why = reason.view(now);

@@ -1,6 +1,7 @@
-//! The end of an attempt: what it held is free again, and the task is over or waits for another try.
+//! The end of an attempt: what it held is free again, and the task is over or waits for another try. The end of a task: who
+//! depends on it goes on, or fails with it.
 
-use super::decision::{Decision, Holder};
+use super::decision::{Decision, FailCode, Holder};
 use super::event::{End, Over};
 use super::id::{Moment, TaskSeq};
 use super::state::{Block, Run, Stage, State};
@@ -15,23 +16,24 @@ impl State {
         self.let_go(seq, &run, now, out);
         match end {
             End::Done { took_ms } => {
-                let capability = self.lines[run.line].key.capability.clone();
-                self.durations.note(capability, run.place.model.clone(), took_ms);
+                self.durations.note(run.capability, run.place.model, took_ms);
                 if let Some((when, eta)) = told {
                     #[expect(clippy::cast_precision_loss, reason = "milliseconds of a task's life are far below 2^52")]
                     let true_s = now.steady_ms.saturating_sub(when.steady_ms) as f64 / 1_000.0;
                     self.coverage.total += 1;
                     self.coverage.inside += u64::from(eta.optimistic <= true_s && true_s <= eta.pessimistic);
                 }
-                self.over(seq, Over::Done, now, out);
+                self.over(seq, Over::Done);
             }
-            End::Failed { .. } | End::Cancelled => self.over(seq, Over::Failed, now, out),
+            End::Failed { .. } | End::Cancelled => self.over(seq, Over::Failed),
             End::Again { wait_ms, message } => {
+                if self.is_broken(super::broken::Rule::RetryForgotten) {
+                    return self.over(seq, Over::Failed);
+                }
                 if let Some(task) = self.tasks.get_mut(&seq) {
-                    task.request.attempts += 1;
                     task.request.backoff = Some((wait_ms, message));
                     task.stage = Stage::Blocked(Block::NotBefore);
-                    self.blocked += 1;
+                    self.blocked.insert(task.key);
                 }
                 self.advance(seq, now, out);
             }
@@ -49,7 +51,8 @@ impl State {
             self.arm_idle(model, now);
         }
         // The runtime may have been declared on another GPU meanwhile: what was taken is given back where it was taken.
-        if let Some(gpu) = run.place.gpu.as_ref().and_then(|id| self.table.gpu(id)) {
+        let gpu = run.place.gpu.as_ref().and_then(|id| self.table.gpu(id));
+        if let Some(gpu) = gpu {
             self.table.gpus[gpu].holders.remove(&seq);
             let holder = Holder::Task(seq);
             if matches!(&self.table.gpus[gpu].lock, Lock::Exclusive { by } if *by == holder) {
@@ -57,6 +60,39 @@ impl State {
             }
             self.gpu_dirty(gpu);
         }
-        self.place_dirty(run.runtime);
+        if self.table.runtimes[run.runtime].gpu != gpu || gpu.is_none() {
+            self.place_dirty(run.runtime);
+        }
+    }
+
+    /// A task that can never run. It was waiting, and no line holds it any more.
+    pub(super) fn fail(&mut self, seq: TaskSeq, code: FailCode, message: String, out: &mut Vec<Decision>) {
+        self.forget_own(seq);
+        out.push(Decision::Fail { task: seq, code, message });
+        self.over(seq, Over::Failed);
+    }
+
+    /// Forgets a task that is over; see [`State::let_dependants_go`].
+    pub(super) fn over(&mut self, seq: TaskSeq, how: Over) {
+        let Some(task) = self.tasks.remove(&seq) else { return };
+        self.ids.remove(&task.request.id);
+        if self.waiters.contains_key(&task.request.id) {
+            self.ended.push_back((task.request.id, how));
+        }
+    }
+
+    /// Tells those who depend on what ended. One after the other: a long chain that fails takes no depth.
+    pub(super) fn let_dependants_go(&mut self, now: Moment, out: &mut Vec<Decision>) {
+        while let Some((id, how)) = self.ended.pop_front() {
+            for waiter in self.waiters.remove(&id).unwrap_or_default() {
+                let Some(waiting) = self.tasks.get_mut(&waiter) else { continue };
+                for dependency in waiting.request.depends_on.iter_mut().filter(|it| it.id == id) {
+                    dependency.over = Some(how);
+                }
+                if matches!(waiting.stage, Stage::Blocked(Block::Dependencies(_))) {
+                    self.advance(waiter, now, out);
+                }
+            }
+        }
     }
 }

@@ -1,12 +1,17 @@
 //! The order in which tasks run, and the lines they stand in.
 //!
-//! Tasks that can be done in the same places stand in one line; only the heads of lines are candidates. The order is a
-//! static key, so that ageing costs nothing: a step of priority is a head start of one minute.
+//! Tasks that ask for the same stand in one line; only the heads of lines are candidates. The order is a static key, so that
+//! ageing costs nothing: a step of priority is a head start of one minute.
 
-use std::collections::BTreeSet;
+use std::collections::HashMap;
 use std::sync::Arc;
 
+use crate::core::Name;
+
+use super::event::Request;
 use super::id::TaskSeq;
+use super::options::Plan;
+use super::queue::Queue;
 use super::reason::Reason;
 use super::table::{ModelIx, RuntimeIx};
 
@@ -14,6 +19,9 @@ pub(super) type LineIx = usize;
 
 /// What one step of priority is worth.
 pub const PRIORITY_STEP_MS: i64 = 60_000;
+
+/// Lines without a task that are kept for the next one like those; beyond it they are forgotten.
+const EMPTY_LINES_MAX: usize = 256;
 
 /// The place of a task or a lease in the order: the smaller goes first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -40,41 +48,184 @@ pub(super) struct Choice {
 }
 
 /// What tasks of one line have in common.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct LineKey {
-    /// The chain, joined by ` > `.
-    pub capability: Arc<str>,
-    /// The places, the preferred one first; empty: nobody offers it.
-    pub choices: Vec<Choice>,
+    pub chain: Vec<String>,
+    pub runtime: Option<Name>,
+    pub model: Option<Name>,
+    pub exclusive: Option<bool>,
     pub force: bool,
     /// Only tasks of one priority stand in a line: batching compares priorities.
     pub priority: i32,
-    /// Expected size of the result, in thousandths of a GB.
+    /// How many of the distinct context lengths in force are too short for its input.
+    pub contexts_too_short: usize,
+    /// Expected size of the result in thousandths of a GB, up to the next power of two: one stands for its like.
     pub output_mb: u64,
-    /// Why there are no choices, where a word helps.
-    pub hint: Option<Arc<str>>,
+}
+
+impl LineKey {
+    /// The line of a request, given the distinct context lengths in force, ascending.
+    pub(super) fn of(request: &Request, contexts: &[u32]) -> Self {
+        let tokens = request.input_tokens.unwrap_or(0);
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a size is positive; casts saturate")]
+        let output_mb = (request.output_gb.unwrap_or(0.0).max(0.0) * 1_000.0).ceil() as u64;
+        Self {
+            chain: request.capability.clone(),
+            runtime: request.runtime.clone(),
+            model: request.model.clone(),
+            exclusive: request.exclusive,
+            force: request.force,
+            priority: request.priority,
+            contexts_too_short: contexts.partition_point(|context| *context < tokens),
+            output_mb: if output_mb == 0 { 0 } else { output_mb.checked_next_power_of_two().unwrap_or(u64::MAX) },
+        }
+    }
 }
 
 /// A line of waiting tasks.
 #[derive(Clone, Debug)]
 pub(super) struct Line {
     pub key: LineKey,
-    pub waiting: BTreeSet<Key>,
+    /// The chain, joined by ` > `.
+    pub capability: Arc<str>,
+    pub plan: Plan,
+    pub waiting: Queue,
     /// Why its head waits, and which task was told so.
     pub reason: Option<(Reason, TaskSeq)>,
+    /// Whether the row is one of a line; otherwise it is free for a new one.
+    in_use: bool,
 }
 
 impl Line {
-    pub(super) fn new(key: LineKey) -> Self {
-        Self { key, waiting: BTreeSet::new(), reason: None }
-    }
-
     pub(super) fn head(&self) -> Option<Key> {
-        self.waiting.first().copied()
+        self.waiting.first()
     }
 
     /// Whether any of its places takes a GPU for itself.
     pub(super) fn is_exclusive(&self) -> bool {
-        self.key.choices.iter().any(|choice| choice.exclusive)
+        self.plan.choices.iter().any(|choice| choice.exclusive)
+    }
+
+    /// The first one, with why it waits.
+    pub(super) fn told(&self) -> Option<&Reason> {
+        let head = self.head()?;
+        self.reason.as_ref().filter(|(_, task)| task.0 == head.seq).map(|(reason, _)| reason)
+    }
+}
+
+/// All lines, found by what their tasks have in common.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Lines {
+    rows: Vec<Line>,
+    by_key: HashMap<LineKey, LineIx>,
+    free: Vec<LineIx>,
+    /// Those that became empty; some may have a task again.
+    empty: Vec<LineIx>,
+}
+
+impl Lines {
+    pub(super) fn find(&self, key: &LineKey) -> Option<LineIx> {
+        self.by_key.get(key).copied()
+    }
+
+    pub(super) fn add(&mut self, key: LineKey, plan: Plan) -> LineIx {
+        let line = Line {
+            capability: super::options::chain(&key.chain),
+            key: key.clone(),
+            plan,
+            waiting: Queue::default(),
+            reason: None,
+            in_use: true,
+        };
+        let ix = match self.free.pop() {
+            Some(ix) => {
+                self.rows[ix] = line;
+                ix
+            }
+            None => {
+                self.rows.push(line);
+                self.rows.len() - 1
+            }
+        };
+        self.by_key.insert(key, ix);
+        ix
+    }
+
+    /// Notes that a line became empty, and forgets empty ones when there are many.
+    pub(super) fn note_empty(&mut self, ix: LineIx) {
+        self.empty.push(ix);
+        if self.empty.len() <= EMPTY_LINES_MAX {
+            return;
+        }
+        self.empty.sort_unstable();
+        self.empty.dedup();
+        for ix in std::mem::take(&mut self.empty) {
+            if self.rows[ix].in_use && self.rows[ix].waiting.is_empty() {
+                self.rows[ix].in_use = false;
+                self.by_key.remove(&self.rows[ix].key);
+                self.free.push(ix);
+            }
+        }
+    }
+
+    /// Forgets every line. Who stood in one has to be put into a new one.
+    pub(super) fn clear(&mut self) {
+        *self = Self::default();
+    }
+
+    /// Lines in which tasks stand.
+    pub(super) fn busy(&self) -> impl Iterator<Item = (LineIx, &Line)> {
+        self.rows.iter().enumerate().filter(|(_, line)| !line.waiting.is_empty())
+    }
+}
+
+impl std::ops::Index<LineIx> for Lines {
+    type Output = Line;
+    fn index(&self, ix: LineIx) -> &Line {
+        &self.rows[ix]
+    }
+}
+
+impl std::ops::IndexMut<LineIx> for Lines {
+    fn index_mut(&mut self, ix: LineIx) -> &mut Line {
+        &mut self.rows[ix]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_step_of_priority_is_a_minute_ahead() {
+        let key = |ms, priority, seq| Key::new(ms, priority, TaskSeq(seq));
+        assert!(key(59_999, 1, 9) < key(0, 0, 1));
+        assert!(key(0, 0, 1) < key(60_000, 1, 9), "the same minute goes to the earlier acceptance");
+        assert!(key(-5, 0, 3) < key(0, 0, 1), "what waited before a restart keeps its age");
+    }
+
+    #[test]
+    fn lines_that_nobody_stands_in_are_forgotten_when_there_are_many() {
+        let mut lines = Lines::default();
+        let key = |n: u64| LineKey {
+            chain: vec!["a".into()],
+            runtime: None,
+            model: None,
+            exclusive: None,
+            force: false,
+            priority: 0,
+            contexts_too_short: 0,
+            output_mb: n,
+        };
+        let kept = lines.add(key(0), Plan::default());
+        lines[kept].waiting.insert(Key { at: 0, seq: 1 });
+        lines.note_empty(kept);
+        for n in 1..10_000 {
+            let ix = lines.add(key(n), Plan::default());
+            lines.note_empty(ix);
+        }
+        assert!(lines.rows.len() <= EMPTY_LINES_MAX + 2, "{} rows", lines.rows.len());
+        assert_eq!(lines.find(&key(0)), Some(kept));
+        assert_eq!(lines.busy().count(), 1);
     }
 }

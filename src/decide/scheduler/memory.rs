@@ -3,18 +3,21 @@
 //! Everything that is loaded or on its way in or out counts, so that a reservation is made by the decision itself:
 //! two loads can never both take the same free gigabytes. What nobody knows the size of counts as nothing.
 
-use std::collections::BTreeSet;
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::config::Pin;
 use super::decision::Decision;
 use super::id::Moment;
+use super::decision::Holder;
+use super::id::TaskSeq;
 use super::line::{Choice, Key, LineIx};
 use super::reason::Reason;
 use super::state::State;
 use super::table::{GpuIx, ModelIx, Passed, Phase};
 
 /// Rounding of sums that people wrote with one decimal.
-const SLACK_GB: f64 = 1e-6;
+pub(super) const SLACK_GB: f64 = 1e-6;
 
 /// What it takes to make room on a GPU.
 #[derive(Debug, PartialEq)]
@@ -25,6 +28,19 @@ pub(super) enum Room {
     /// When these are unloaded, some of which are in use.
     Busy(BTreeSet<ModelIx>),
     Full,
+}
+
+/// What one look at a head found that it wants.
+#[derive(Clone, Debug, Default)]
+pub(super) struct LookedFor {
+    /// GPUs where it waits for memory.
+    pub memory: Vec<GpuIx>,
+    /// GPUs where others may run ahead of it.
+    pub passed: Vec<GpuIx>,
+    /// GPUs that it lets others use before they drain for it.
+    pub polite: Vec<GpuIx>,
+    /// The GPU that drains for it.
+    pub drains: Option<GpuIx>,
 }
 
 /// The sums of a GPU in GB.
@@ -76,11 +92,11 @@ impl State {
             return Room::Evict(BTreeSet::new());
         }
         let mut idle = self.evictable(gpu, pinned, false);
-        if let Some(chosen) = self.choose(&mut idle, missing) {
+        if let Some(chosen) = self.choose(gpu, &mut idle, missing) {
             return Room::Evict(chosen);
         }
         let mut all = self.evictable(gpu, pinned, true);
-        match self.choose(&mut all, missing) {
+        match self.choose(gpu, &mut all, missing) {
             Some(chosen) => Room::Busy(chosen),
             None => Room::Full,
         }
@@ -98,18 +114,30 @@ impl State {
             let is_free = match model.pin {
                 Some(Pin::Ignored) => false,
                 Some(Pin::Copilot | Pin::Loaded) => pinned || self.is_broken(super::broken::Rule::PinnedEvicted),
-                Some(Pin::OnDemand | Pin::Unloaded) | None => true,
+                // What nobody declared is none of ours; only who needs the whole GPU sends it away.
+                Some(Pin::OnDemand | Pin::Unloaded) | None => pinned || model.declared.is_some(),
             };
-            model.phase == Phase::Loaded && is_free && self.loads_in(model.runtime) && (busy || model.users.is_empty())
+            let can_go = model.phase == Phase::Loaded && model.failed.is_none() && self.loads_in(model.runtime);
+            can_go && is_free && (busy || model.users.is_empty())
         };
         self.table.gpus[gpu].models.iter().copied().filter(may_go).collect()
     }
 
-    /// The least recently used that are enough, without any that is not needed for it.
-    fn choose(&self, candidates: &mut [ModelIx], missing: f64) -> Option<BTreeSet<ModelIx>> {
+    /// Those that are enough, without any that is not needed for it. What nothing uses goes before what is in use, what no
+    /// loadout wants before what one does and the copilot last, what no waiting task needs before what one needs soon, and
+    /// then the least recently used.
+    fn choose(&self, gpu: GpuIx, candidates: &mut [ModelIx], missing: f64) -> Option<BTreeSet<ModelIx>> {
         let model = |ix: ModelIx| &self.table.models[ix];
-        // Idle before busy, then the least recently used.
-        candidates.sort_by_key(|ix| (!model(*ix).users.is_empty(), model(*ix).idle_since_ms, *ix));
+        let wanted = self.wanted_on(gpu);
+        candidates.sort_by_key(|ix| {
+            let rank = match model(*ix).pin {
+                Some(Pin::Copilot) => 2,
+                Some(Pin::Loaded) => 1,
+                Some(Pin::OnDemand | Pin::Unloaded | Pin::Ignored) | None => 0,
+            };
+            let soon = wanted.get(ix).map(|key| Reverse(*key));
+            (!model(*ix).users.is_empty(), rank, soon, model(*ix).idle_since_ms, *ix)
+        });
         let mut left = missing;
         let mut chosen = Vec::new();
         for ix in candidates.iter().copied() {
@@ -126,12 +154,25 @@ impl State {
         for ix in chosen.into_iter().rev() {
             let gb = model(ix).cost_gb().unwrap_or(0.0);
             if left + gb <= SLACK_GB {
-                left += gb
+                left += gb;
             } else {
                 kept.insert(ix);
             }
         }
         Some(kept)
+    }
+
+    /// The models that the heads of lines could use there, each with the first head that could.
+    fn wanted_on(&self, gpu: GpuIx) -> BTreeMap<ModelIx, Key> {
+        let mut wanted = BTreeMap::new();
+        for line in self.table.gpus[gpu].lines.iter().map(|line| &self.lines[*line]) {
+            let Some(head) = line.head() else { continue };
+            for model in line.plan.choices.iter().filter_map(|choice| choice.model) {
+                let first = wanted.entry(model).or_insert(head);
+                *first = head.min(*first);
+            }
+        }
+        wanted
     }
 
     /// Loads `model` for the head with `key`, makes room for it, or says why not yet.
@@ -144,17 +185,17 @@ impl State {
         out: &mut Vec<Decision>,
     ) -> Reason {
         let at = self.table.models[model].at.clone();
-        if let Some((until_ms, failed)) =
-            self.table.models[model].failed.clone().filter(|(until, _)| *until > now.steady_ms)
-        {
-            self.timers.model_at(until_ms, model);
+        if let Some((until_ms, failed)) = self.table.models[model].failed.clone() {
             return Reason::Backoff { until_ms, failed };
         }
-        let because = format!("{} needs it", self.name_of(&super::decision::Holder::Task(super::id::TaskSeq(key.seq))));
+        let because = format!("{} needs it", self.name_of(&Holder::Task(TaskSeq(key.seq))));
         let Some(gpu) = self.table.runtimes[choice.runtime].gpu else {
             self.load(model, because, out);
             return Reason::ModelLoading { model: at };
         };
+        if let Some(reason) = self.unseen_on(gpu) {
+            return reason;
+        }
         if let Some(first) = self.table.gpus[gpu].displaced.first() {
             return Reason::ModelLoading { model: self.table.models[*first].at.clone() };
         }
@@ -171,12 +212,10 @@ impl State {
                 self.load(model, because, out);
                 Reason::ModelLoading { model: at }
             }
-            Room::Full => {
-                self.table.gpus[gpu].memory_waiter = Some(key);
-                self.vram_full(gpu, need_gb)
-            }
+            // Nothing that runs here would free enough: it waits for what others take, and holds nobody up.
+            Room::Full => self.vram_full(gpu, need_gb),
             Room::Evict(victims) => {
-                self.table.gpus[gpu].memory_waiter = Some(key);
+                self.wait_for_memory(gpu, key);
                 if let Some(ahead) = self.lets_pass(gpu, key, &victims, now) {
                     return Reason::Priority { ahead };
                 }
@@ -186,13 +225,19 @@ impl State {
                 self.vram_full(gpu, need_gb)
             }
             Room::Busy(victims) => {
-                self.table.gpus[gpu].memory_waiter = Some(key);
+                self.wait_for_memory(gpu, key);
                 match self.lets_pass(gpu, key, &victims, now) {
                     Some(ahead) => Reason::Priority { ahead },
                     None => self.vram_full(gpu, need_gb),
                 }
             }
         }
+    }
+
+    /// From now on nothing behind this head loads there.
+    fn wait_for_memory(&mut self, gpu: GpuIx, key: Key) {
+        self.table.gpus[gpu].memory_waiter = Some(key);
+        self.look.memory.push(gpu);
     }
 
     pub(super) fn vram_full(&self, gpu: GpuIx, need_gb: f64) -> Reason {
@@ -208,16 +253,11 @@ impl State {
         let batching = &self.table.gpus[gpu].policy.batching;
         let max_wait_ms = u64::try_from(batching.max_wait.get().as_millis()).unwrap_or(u64::MAX);
         let max_tasks = batching.max_tasks;
-        let waiting: u64 = self
-            .lines_of(gpu)
-            .into_iter()
-            .map(|line| &self.lines[line])
-            .filter(|line| line.key.priority == priority)
-            .filter(|line| {
-                line.key.choices.iter().any(|c| !c.exclusive && c.model.is_some_and(|m| victims.contains(&m)))
-            })
-            .map(|line| line.waiting.len() as u64)
-            .sum();
+        let uses = |choice: &Choice| !choice.exclusive && choice.model.is_some_and(|model| victims.contains(&model));
+        let lines = self.table.gpus[gpu].lines.iter().map(|line| &self.lines[*line]);
+        let may_pass = lines.filter(|line| line.key.priority == priority && line.plan.choices.iter().any(uses));
+        let waiting: u64 = may_pass.map(|line| line.waiting.len() as u64).sum();
+        self.look.passed.push(gpu);
         let entry = &mut self.table.gpus[gpu];
         if entry.passed.as_ref().is_none_or(|passed| passed.key != key) {
             entry.passed = Some(Passed {
@@ -241,8 +281,12 @@ impl State {
         Some(ahead)
     }
 
-    /// Whether a task on a loaded model must leave that model to a head before it, which needs its memory.
+    /// Whether a task on a loaded model must leave that model to a head before it, or to what made way for an exclusive
+    /// holder: they need its memory.
     pub(super) fn must_not_pass(&self, gpu: GpuIx, key: Key, model: ModelIx) -> bool {
+        if self.table.gpus[gpu].in_the_way.contains(&model) {
+            return true;
+        }
         let Some(passed) = &self.table.gpus[gpu].passed else { return false };
         let is_victim = passed.key < key && passed.victims.contains(&model);
         is_victim && (passed.is_over || passed.priority != self.priority_of(key))
@@ -250,73 +294,56 @@ impl State {
 
     /// Counts a task that ran ahead of a head; when that was the last that may, the head is looked at again.
     pub(super) fn count_pass(&mut self, gpu: GpuIx, key: Key) {
-        let max_tasks = self.table.gpus[gpu].policy.batching.max_tasks;
-        let Some(passed) = self.table.gpus[gpu].passed.as_mut().filter(|passed| passed.key < key) else { return };
-        passed.count += 1;
-        if passed.count >= max_tasks {
-            passed.is_over = true;
+        let entry = &mut self.table.gpus[gpu];
+        let max_tasks = entry.policy.batching.max_tasks;
+        let mut is_over = false;
+        for passed in [&mut entry.passed, &mut entry.polite].into_iter().flatten().filter(|passed| passed.key < key) {
+            passed.count += 1;
+            if passed.count >= max_tasks && !passed.is_over {
+                (passed.is_over, is_over) = (true, true);
+            }
+        }
+        if is_over {
+            self.gpu_dirty(gpu);
         }
     }
 
-    /// The head with `key` wants no memory any more.
-    ///
-    /// A drain for it opens again.
-    pub(super) fn forget_wish(&mut self, key: Key, line: LineIx, now: Moment, out: &mut Vec<Decision>) {
-        let holder = super::decision::Holder::Task(super::id::TaskSeq(key.seq));
-        for gpu in self.gpus_of(line) {
-            self.undrain(gpu, &holder, now, out);
-            let entry = &mut self.table.gpus[gpu];
-            let mut changed = false;
-            if entry.memory_waiter == Some(key) {
+    /// The task with `key` wants nothing of any GPU any more: a drain for it opens again, who waited behind it goes on.
+    pub(super) fn forget_wishes(&mut self, key: Key, line: LineIx, now: Moment, out: &mut Vec<Decision>) {
+        self.look = LookedFor::default();
+        self.keep_wishes(key, line, now, out);
+    }
+
+    /// After a look at the head with `key`: it wants what this look found that it wants, and nothing from before.
+    pub(super) fn keep_wishes(&mut self, key: Key, line: LineIx, now: Moment, out: &mut Vec<Decision>) {
+        let holder = Holder::Task(TaskSeq(key.seq));
+        for at in 0..self.lines[line].plan.gpus.len() {
+            let gpu = self.lines[line].plan.gpus[at];
+            if self.look.drains != Some(gpu) {
+                self.undrain(gpu, &holder, now, out);
+            }
+            let Self { table, look, .. } = self;
+            let entry = &mut table.gpus[gpu];
+            let mut is_news = false;
+            if entry.memory_waiter == Some(key) && !look.memory.contains(&gpu) {
                 entry.memory_waiter = None;
-                changed = true;
+                is_news = true;
             }
-            if entry.passed.as_ref().is_some_and(|passed| passed.key == key) {
+            if entry.passed.as_ref().is_some_and(|passed| passed.key == key) && !look.passed.contains(&gpu) {
                 entry.passed = None;
-                changed = true;
+                is_news = true;
             }
-            if changed {
+            if entry.polite.as_ref().is_some_and(|polite| polite.key == key) && !look.polite.contains(&gpu) {
+                entry.polite = None;
+            }
+            if is_news {
                 self.gpu_dirty(gpu);
             }
         }
     }
 
-    /// Takes back what a head wanted, before it is looked at afresh.
-    pub(super) fn take_wishes(&mut self, key: Key, line: LineIx) -> Vec<GpuIx> {
-        let mut taken = Vec::new();
-        for gpu in self.gpus_of(line) {
-            if self.table.gpus[gpu].memory_waiter == Some(key) {
-                self.table.gpus[gpu].memory_waiter = None;
-                taken.push(gpu);
-            }
-        }
-        taken
-    }
-
-    /// Where a head wanted memory and does not any more, others may load.
-    pub(super) fn wishes_gone(&mut self, taken: &[GpuIx], key: Key) {
-        for gpu in taken {
-            if self.table.gpus[*gpu].memory_waiter != Some(key) {
-                self.gpu_dirty(*gpu);
-            }
-        }
-    }
-
     fn priority_of(&self, key: Key) -> i32 {
-        self.tasks.get(&super::id::TaskSeq(key.seq)).map_or(0, |task| task.request.priority)
-    }
-
-    /// Every line that may use a GPU.
-    pub(super) fn lines_of(&self, gpu: GpuIx) -> BTreeSet<LineIx> {
-        let runtimes = self.table.gpus[gpu].runtimes.iter();
-        let lines = runtimes.flat_map(|runtime| self.table.runtimes[*runtime].lines.iter().copied());
-        lines.filter(|line| !self.lines[*line].waiting.is_empty()).collect()
-    }
-
-    /// Every GPU that a line may use.
-    pub(super) fn gpus_of(&self, line: LineIx) -> BTreeSet<GpuIx> {
-        let choices = self.lines[line].key.choices.iter();
-        choices.filter_map(|choice| self.table.runtimes[choice.runtime].gpu).collect()
+        self.tasks.get(&TaskSeq(key.seq)).map_or(0, |task| task.request.priority)
     }
 
     /// Decides a load; its memory is taken from now on.

@@ -5,6 +5,7 @@
 //! out, is the engine's.
 
 mod broken;
+mod check;
 mod claim;
 pub mod config;
 pub mod decision;
@@ -15,11 +16,13 @@ mod exclusive;
 mod explain;
 mod finish;
 pub mod id;
+mod intake;
 mod lease;
 mod line;
 mod memory;
 mod models;
 mod options;
+mod queue;
 pub mod reason;
 mod snapshot;
 mod start;
@@ -29,6 +32,7 @@ mod table;
 mod tests;
 mod timer;
 pub mod view;
+mod world;
 
 #[cfg(any(test, feature = "broken-rules"))]
 pub use broken::Rule;

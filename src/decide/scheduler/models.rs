@@ -7,20 +7,16 @@ use super::decision::Decision;
 use super::event::RuntimeSeen;
 use super::id::{GpuId, ModelAt, Moment};
 use super::state::State;
-use super::table::{Link, ModelIx, Phase};
+use super::table::{Link, Lock, ModelIx, Phase};
 use crate::core::Name;
 use crate::decide::view::ModelState;
 
 impl State {
-    pub(super) fn loaded(&mut self, at: &ModelAt, took_ms: u64, now: Moment, out: &mut Vec<Decision>) {
+    pub(super) fn loaded(&mut self, at: &ModelAt, took_ms: u64, now: Moment) {
         let Some(ix) = self.table.model_entry(at) else { return };
         self.durations.note_load(at.clone(), took_ms);
         self.table.models[ix].failed = None;
         self.is_loaded(ix, now);
-        if let Some(gpu) = self.table.gpu_of_model(ix) {
-            self.table.gpus[gpu].displaced.remove(&ix);
-            self.restore(gpu, out);
-        }
         self.place_dirty(self.table.models[ix].runtime);
     }
 
@@ -31,15 +27,18 @@ impl State {
             model.idle_since_ms = now.steady_ms;
             self.arm_idle(ix, now);
         }
+        if let Some(gpu) = self.table.gpu_of_model(ix)
+            && !matches!(self.table.gpus[gpu].lock, Lock::Exclusive { .. })
+        {
+            self.back(gpu, ix);
+        }
     }
 
-    pub(super) fn unloaded(&mut self, at: &ModelAt, now: Moment, out: &mut Vec<Decision>) {
+    pub(super) fn unloaded(&mut self, at: &ModelAt, now: Moment) {
         let Some(ix) = self.table.model_entry(at) else { return };
         self.table.models[ix].phase = Phase::Unloaded;
         self.table.models[ix].idle_since_ms = now.steady_ms;
-        if let Some(gpu) = self.table.gpu_of_model(ix) {
-            self.restore(gpu, out);
-        }
+        self.table.models[ix].failed = None;
         self.place_dirty(self.table.models[ix].runtime);
     }
 
@@ -48,7 +47,7 @@ impl State {
         self.failed(ix, Phase::Unloaded, message, retry_ms, now);
         if let Some(gpu) = self.table.gpu_of_model(ix) {
             // The loadout that wants it says so, and tries again.
-            self.table.gpus[gpu].displaced.remove(&ix);
+            self.back(gpu, ix);
         }
     }
 
@@ -72,6 +71,7 @@ impl State {
             RuntimeSeen::Up { models, in_flight } => {
                 self.table.runtimes[at].link = Link::Up { in_flight, seen_ms: now.steady_ms };
                 self.models_seen(at, &models, now);
+                self.used_by_others(at, in_flight, now);
             }
         }
         self.place_dirty(at);
@@ -82,15 +82,30 @@ impl State {
         let mut listed = std::collections::BTreeSet::new();
         for (served_as, state, vram_gb) in seen {
             let at = ModelAt { runtime: name.clone(), served_as: served_as.clone() };
-            let Some(ix) = self.table.model_entry(&at) else { continue };
+            // What nobody declared matters only while it takes memory.
+            let is_there = !matches!(state, ModelState::Unloaded | ModelState::Unknown);
+            let entry = if is_there { self.table.model_entry(&at) } else { self.table.model(&at) };
+            let Some(ix) = entry else { continue };
             listed.insert(ix);
-            self.table.models[ix].reported_gb = *vram_gb;
+            self.table.models[ix].reported_gb = vram_gb.filter(|gb| gb.is_finite() && *gb >= 0.0);
             self.model_seen(ix, *state, now);
         }
         for ix in 0..self.table.models.len() {
             if self.table.models[ix].runtime == runtime && !listed.contains(&ix) {
                 self.model_seen(ix, ModelState::Unloaded, now);
             }
+        }
+        self.table.forget_strangers(runtime);
+    }
+
+    /// A runtime that works on more than our own tasks works for somebody else, with one of its models or another.
+    fn used_by_others(&mut self, runtime: usize, in_flight: Option<u32>, now: Moment) {
+        let entry = &self.table.runtimes[runtime];
+        if in_flight.is_none_or(|all| all as usize <= entry.running.len()) {
+            return;
+        }
+        for model in self.table.models.iter_mut().filter(|model| model.runtime == runtime) {
+            model.idle_since_ms = now.steady_ms;
         }
     }
 
@@ -124,16 +139,21 @@ impl State {
             None => drop(self.free_disk_gb.remove(&host)),
         }
         // Only tasks that name the size of their result look at it.
-        let waiting = |line: &usize| self.lines[*line].key.output_mb > 0 && !self.lines[*line].waiting.is_empty();
-        let lines: Vec<usize> = (0..self.lines.len()).filter(waiting).collect();
-        self.dirty.extend(lines);
+        let Self { dirty, lines, .. } = self;
+        dirty.extend(lines.busy().filter(|(_, line)| line.key.output_mb > 0).map(|(ix, _)| ix));
     }
 
-    pub(super) fn measured(&mut self, at: &ModelAt, gb: f64) {
-        let Some(ix) = self.table.model_entry(at) else { return };
-        if gb.is_finite() && gb >= 0.0 {
-            self.table.models[ix].measured_gb = Some(gb);
-            self.place_dirty(self.table.models[ix].runtime);
+    pub(super) fn measured(&mut self, at: &ModelAt, gb: f64, out: &mut Vec<Decision>) {
+        let Some(ix) = self.table.model(at) else { return };
+        if !gb.is_finite() || gb < 0.0 {
+            return;
         }
+        let before = self.can_ever_fit(ix);
+        self.table.models[ix].measured_gb = Some(gb);
+        if before != self.can_ever_fit(ix) {
+            // What waits for it can never be done, or can be done after all.
+            self.place_afresh(out);
+        }
+        self.place_dirty(self.table.models[ix].runtime);
     }
 }

@@ -9,11 +9,11 @@ use std::sync::Arc;
 use crate::core::Name;
 use crate::core::text::nearest;
 
-use super::config::Pin;
+use super::config::{ModelConfig, Pin};
 use super::event::Request;
-use super::line::{Choice, LineKey};
+use super::line::Choice;
 use super::state::State;
-use super::table::{ModelIx, RuntimeIx};
+use super::table::{GpuIx, ModelIx, RuntimeIx};
 
 /// Why a place is not one, as far as it can be counted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -60,35 +60,39 @@ pub(super) struct Options {
     pub sums: Vec<String>,
 }
 
+/// What a line knows of its places.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Plan {
+    /// The preferred one first.
+    pub choices: Vec<Choice>,
+    /// The distinct GPUs of the choices.
+    pub gpus: Vec<GpuIx>,
+    /// The only GPU that any choice uses, when all of them share it.
+    pub shares_only: Option<GpuIx>,
+    /// Why there are no choices, where a word helps.
+    pub hint: Option<Arc<str>>,
+    /// Whether it can never be done: every place that would do it is too small.
+    pub is_hopeless: bool,
+}
+
 impl State {
-    /// What line a task belongs into.
-    ///
-    /// # Errors
-    /// The sums, when it can never fit anywhere that would otherwise do it.
-    pub(super) fn line_for(&self, request: &Request) -> Result<LineKey, String> {
+    /// The plan of everything that asks for the same as `request`.
+    pub(super) fn plan(&self, request: &Request) -> Plan {
         let options = self.options(request);
-        let capability = request.capability.join(" > ");
-        let mut hint = None;
-        if options.choices.is_empty() {
-            if !options.sums.is_empty() {
-                return Err(options.sums.join("; "));
-            }
-            hint = self.hint(request, &options).map(Into::into);
-        }
-        #[expect(
-            clippy::cast_possible_truncation,
-            clippy::cast_sign_loss,
-            reason = "a size is positive; casts saturate"
-        )]
-        let output_mb = (request.output_gb.unwrap_or(0.0).max(0.0) * 1_000.0).ceil() as u64;
-        Ok(LineKey {
-            capability: capability.into(),
-            choices: options.choices,
-            force: request.force,
-            priority: request.priority,
-            output_mb,
-            hint,
-        })
+        let is_hopeless = options.choices.is_empty() && !options.sums.is_empty();
+        let hint = (options.choices.is_empty() && !is_hopeless).then(|| self.hint(request, &options)).flatten();
+        let gpu_of = |choice: &Choice| self.table.runtimes[choice.runtime].gpu;
+        let mut gpus: Vec<GpuIx> = options.choices.iter().filter_map(gpu_of).collect();
+        gpus.sort_unstable();
+        gpus.dedup();
+        let is_shared = options.choices.iter().all(|choice| !choice.exclusive && gpu_of(choice).is_some());
+        let shares_only = gpus.first().copied().filter(|_| is_shared && gpus.len() == 1);
+        Plan { choices: options.choices, gpus, shares_only, hint: hint.map(Into::into), is_hopeless }
+    }
+
+    /// The sums of what can never be done.
+    pub(super) fn hopeless(&self, request: &Request) -> String {
+        self.options(request).sums.join("; ")
     }
 
     /// Looks at every runtime.
@@ -106,7 +110,16 @@ impl State {
                 self.options_at(at, request, &mut options);
             }
         }
+        options.choices.sort_by_key(|choice| self.preference(*choice));
         options
+    }
+
+    /// How far behind the preferred place of its model a choice stands.
+    fn preference(&self, choice: Choice) -> usize {
+        let model = choice.model.map(|ix| &self.table.models[ix]);
+        let served = model.and_then(|model| self.config.models.get(model.declared.as_ref()?));
+        let place = |served: &ModelConfig| served.served.iter().position(|at| model.is_some_and(|it| it.at == *at));
+        served.and_then(place).unwrap_or(0)
     }
 
     fn options_at(&self, at: RuntimeIx, request: &Request, options: &mut Options) {
@@ -146,9 +159,14 @@ impl State {
         if let Some(wanted) = &request.model {
             return served(wanted).map(|ix| vec![ix]);
         }
-        let first = request.capability.first()?;
-        let fits = self.config.models.iter().filter(|(_, model)| model.capabilities.contains(first));
-        Some(fits.filter_map(|(model, _)| served(model)).collect())
+        let does = |model: &ModelConfig| request.capability.iter().all(|wanted| model.capabilities.contains(wanted));
+        let serving = |fits: &dyn Fn(&ModelConfig) -> bool| -> Vec<ModelIx> {
+            let models = self.config.models.iter().filter(|(_, model)| fits(model));
+            models.filter_map(|(model, _)| served(model)).collect()
+        };
+        let named = serving(&does);
+        // A model that says nothing of what it can be used for does what its runtimes do.
+        Some(if named.is_empty() { serving(&|model| model.capabilities.is_empty()) } else { named })
     }
 
     /// Why a model can never do it, with the sums where there are any.
@@ -165,8 +183,8 @@ impl State {
             return Some((RuledOut::Context, Some(sums)));
         }
         let gpu = &self.table.gpus[runtime.gpu?];
-        let (config, need_gb) = (gpu.config.as_ref()?, model.cost_gb()?);
-        if need_gb + config.reserve_gb > config.total_gb + 1e-6 {
+        let (config, need_gb) = (gpu.config.as_ref()?, model.certain_gb()?);
+        if !self.can_ever_fit(ix) {
             let context = if model.context_gb > 0.0 {
                 format!(", {:.1} GB of it for the context,", model.context_gb)
             } else {
@@ -179,6 +197,15 @@ impl State {
             return Some((RuledOut::Memory, Some(sums)));
         }
         None
+    }
+
+    /// Whether a model fits on its GPU when nothing else is there. Where nobody knows, it does.
+    pub(super) fn can_ever_fit(&self, ix: ModelIx) -> bool {
+        let gpu = self.table.gpu_of_model(ix).and_then(|gpu| self.table.gpus[gpu].config.as_ref());
+        match (gpu, self.table.models[ix].certain_gb()) {
+            (Some(gpu), Some(need_gb)) => need_gb + gpu.reserve_gb <= gpu.total_gb + super::memory::SLACK_GB,
+            _ => true,
+        }
     }
 
     /// A word of help where nothing offers what was asked for.

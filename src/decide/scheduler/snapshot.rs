@@ -2,12 +2,15 @@
 
 use std::collections::BTreeSet;
 
+use crate::core::Timestamp;
+
 use super::decision::Holder;
-use super::id::{Moment, TaskSeq};
+use super::id::{GpuId, Moment, TaskSeq};
 use super::line::{Key, LineIx};
+use super::reason::Reason;
 use super::state::{Stage, State};
 use super::table::{GpuIx, Lock, Phase};
-use super::view::{Counts, GpuLockView, HolderView, LeaseView, Moving, SchedulerView, Waiting};
+use super::view::{Counts, Eta, GpuLockView, HolderView, LeaseView, Moving, SchedulerView, Waiting};
 
 impl State {
     /// The picture at `now`, with at most `rows` waiting tasks.
@@ -15,7 +18,7 @@ impl State {
     pub fn view(&self, now: Moment, rows: usize) -> SchedulerView {
         let mut view = SchedulerView {
             queue: self.queue_view(now, rows),
-            counts: Counts { queued: self.queued, blocked: self.blocked, running: self.running.len() as u64 },
+            counts: Counts { queued: self.queued, blocked: self.blocked.len() as u64, running: self.running.len() as u64 },
             leases: self.lease_views(now),
             eta_coverage: self.coverage,
             ..SchedulerView::default()
@@ -45,30 +48,17 @@ impl State {
     /// The first of the queue in order, then what is blocked, by age.
     fn queue_view(&self, now: Moment, rows: usize) -> Vec<Waiting> {
         let mut heads: BTreeSet<(Key, LineIx)> =
-            (0..self.lines.len()).filter_map(|line| Some((self.lines[line].head()?, line))).collect();
+            self.lines.busy().filter_map(|(ix, line)| Some((line.head()?, ix))).collect();
         let mut queue = Vec::new();
         while let Some((key, line)) = heads.pop_first() {
             if queue.len() >= rows {
                 return queue;
             }
             queue.extend(self.waiting_view(TaskSeq(key.seq), now));
-            let mut behind =
-                self.lines[line].waiting.range((std::ops::Bound::Excluded(key), std::ops::Bound::Unbounded));
-            if let Some(next) = behind.next() {
-                heads.insert((*next, line));
-            }
+            heads.extend(self.lines[line].waiting.after(key).map(|next| (next, line)));
         }
-        if self.blocked > 0 && queue.len() < rows {
-            let blocked = self.tasks.iter().filter(|(_, task)| matches!(task.stage, Stage::Blocked(_)));
-            let mut keys: Vec<Key> = blocked.map(|(_, task)| task.key).collect();
-            let left = (rows - queue.len()).min(keys.len());
-            if left < keys.len() {
-                keys.select_nth_unstable(left);
-            }
-            keys.truncate(left);
-            keys.sort_unstable();
-            queue.extend(keys.into_iter().filter_map(|key| self.waiting_view(TaskSeq(key.seq), now)));
-        }
+        let blocked = self.blocked.iter().take(rows - queue.len());
+        queue.extend(blocked.filter_map(|key| self.waiting_view(TaskSeq(key.seq), now)));
         queue
     }
 
@@ -85,7 +75,36 @@ impl State {
             why,
             eta: self.eta(task, now),
             priority: entry.request.priority,
+            since: wall_of(entry.submitted_ms, now),
+            due_by: entry.told.map(|(told_at, eta)| due_by(told_at, &eta, now)),
+            gpu: self.gpu_of(&reason),
         })
+    }
+
+    /// The GPU that a reason is about.
+    fn gpu_of(&self, reason: &Reason) -> Option<GpuId> {
+        match reason {
+            Reason::SharedSlotsFull { place, .. } => {
+                self.table.gpus.iter().find(|gpu| gpu.id.to_string() == *place).map(|gpu| gpu.id.clone())
+            }
+            Reason::ExclusiveHeld { gpu, .. }
+            | Reason::Draining { gpu, .. }
+            | Reason::CopilotPersistent { gpu, .. }
+            | Reason::VramFull { gpu, .. }
+            | Reason::Leased { gpu, .. } => Some(gpu.clone()),
+            Reason::ModelLoading { model } | Reason::InUse { model, .. } => {
+                let gpu = self.table.gpu_of_model(self.table.model(model)?)?;
+                Some(self.table.gpus[gpu].id.clone())
+            }
+            Reason::Dependency { .. }
+            | Reason::NotBefore { .. }
+            | Reason::NoRuntime { .. }
+            | Reason::RuntimeDown { .. }
+            | Reason::DiskFull { .. }
+            | Reason::Paused { .. }
+            | Reason::Priority { .. }
+            | Reason::Backoff { .. } => None,
+        }
     }
 
     fn gpu_view(&self, gpu: GpuIx, now: Moment) -> GpuLockView {
@@ -101,7 +120,7 @@ impl State {
             |model: &&super::table::Model| model.phase == Phase::Loaded && model.users.is_empty() && !model.is_pinned();
         let reason = by.map(|by| match &entry.lock {
             Lock::Draining { .. } => {
-                super::reason::Reason::Draining { gpu: entry.id.clone(), by: self.name_of(by), left: self.left_on(gpu) }
+                Reason::Draining { gpu: entry.id.clone(), by: self.name_of(by), left: self.left_on(gpu) }
             }
             Lock::Shared | Lock::Exclusive { .. } => self.held_by(gpu, by, now),
         });
@@ -168,4 +187,17 @@ impl State {
         };
         self.leases.iter().map(view).collect()
     }
+}
+
+/// What the wall clock showed at a time of the steady one, which is negative before a restart.
+fn wall_of(steady_ms: i64, now: Moment) -> Timestamp {
+    let ago = i64::try_from(now.steady_ms).unwrap_or(i64::MAX).saturating_sub(steady_ms);
+    Timestamp::from_millisecond(now.wall.as_millisecond().saturating_sub(ago)).unwrap_or(Timestamp::MIN)
+}
+
+/// The end of the band that was told at `told_at`, on the wall clock of `now`.
+fn due_by(told_at: Moment, eta: &Eta, now: Moment) -> Timestamp {
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "seconds of an ETA; casts saturate")]
+    let pessimistic_ms = (eta.pessimistic * 1_000.0) as u64;
+    now.wall_at(told_at.steady_ms.saturating_add(pessimistic_ms))
 }

@@ -6,6 +6,7 @@ use super::decision::{Decision, Holder, Place};
 use super::dispatch::Look;
 use super::id::{Moment, TaskSeq};
 use super::line::{Choice, Key, LineIx};
+use super::memory::LookedFor;
 use super::reason::Reason;
 use super::state::{Run, Stage, State};
 use super::table::{GpuIx, Link, Lock, ModelIx, Phase};
@@ -24,72 +25,100 @@ pub(super) enum Verdict {
 impl State {
     /// Looks whether the head of a line can start.
     pub(super) fn look_at_head(&mut self, line: LineIx, key: Key, now: Moment, out: &mut Vec<Decision>) -> Look {
-        let line_key = &self.lines[line].key;
-        let force = line_key.force;
-        let output_gb = line_key.output_mb as f64 / 1_000.0;
-        if line_key.choices.is_empty() {
-            let hint = line_key.hint.as_ref().map(ToString::to_string);
-            return Look::Waits(Reason::NoRuntime { capability: line_key.capability.to_string(), hint });
+        if self.lines[line].plan.choices.is_empty() {
+            let line = &self.lines[line];
+            let hint = line.plan.hint.as_ref().map(ToString::to_string);
+            return Look::Waits(Reason::NoRuntime { capability: line.capability.to_string(), hint });
         }
-        let wishes = self.take_wishes(key, line);
-        let look = self.look_at_places(line, key, output_gb, force, now, out);
-        self.wishes_gone(&wishes, key);
-        look
+        self.look = LookedFor::default();
+        match self.look_at_places(line, key, now, out) {
+            Ok(choice) => {
+                self.begin(line, key, choice, now, out);
+                Look::Started
+            }
+            Err(reason) => {
+                self.keep_wishes(key, line, now, out);
+                Look::Waits(reason)
+            }
+        }
     }
 
+    /// The place where it can start at once; otherwise something is begun that brings it nearer, and the reason is told that
+    /// is nearest to clearing.
     fn look_at_places(
         &mut self,
         line: LineIx,
         key: Key,
-        output_gb: f64,
-        force: bool,
         now: Moment,
         out: &mut Vec<Decision>,
-    ) -> Look {
+    ) -> Result<Choice, Reason> {
+        let (force, output_gb) = (self.lines[line].key.force, self.lines[line].key.output_mb as f64 / 1_000.0);
         let mut best: Option<(u8, Reason)> = None;
         let mut load: Option<(Choice, ModelIx)> = None;
-        for at in 0..self.lines[line].key.choices.len() {
-            let choice = self.lines[line].key.choices[at];
+        for at in 0..self.lines[line].plan.choices.len() {
+            let choice = self.lines[line].plan.choices[at];
+            if choice.exclusive {
+                continue;
+            }
             let verdict = match self.blocked_there(choice, output_gb) {
-                Some(reason) => {
-                    self.stop_draining(key, choice, &reason, now, out);
-                    Verdict::No(reason)
-                }
-                None if choice.exclusive => self.exclusive_verdict(key, choice, force, now, out),
+                Some(reason) => Verdict::No(reason),
                 None => self.shared_verdict(key, choice, now),
             };
-            let (rank, reason) = match verdict {
-                Verdict::Ready => {
-                    self.begin(line, key, choice, now, out);
-                    return Look::Started;
-                }
-                Verdict::Load(model) => {
-                    load.get_or_insert((choice, model));
-                    continue;
-                }
-                Verdict::Underway(reason) => (0, reason),
-                Verdict::No(reason) => (reason.rank(), reason),
-            };
-            if best.as_ref().is_none_or(|(before, _)| rank < *before) {
-                best = Some((rank, reason));
+            match verdict {
+                Verdict::Ready => return Ok(choice),
+                Verdict::Load(model) => drop(load.get_or_insert((choice, model))),
+                Verdict::Underway(reason) => nearer(&mut best, 0, reason),
+                Verdict::No(reason) => nearer(&mut best, reason.rank(), reason),
             }
         }
-        // Something is already being done for it elsewhere: a second load would be for nothing.
-        if let Some((choice, model)) = load.filter(|_| best.as_ref().is_none_or(|(rank, _)| *rank > 0)) {
-            return Look::Waits(self.load_for(key, choice, model, now, out));
+        // When something is already being done for it elsewhere, a load or a drain would be for nothing.
+        let is_underway = |best: &Option<(u8, Reason)>| best.as_ref().is_some_and(|(rank, _)| *rank == 0);
+        if let Some((choice, model)) = load.filter(|_| !is_underway(&best)) {
+            return Err(self.load_for(key, choice, model, now, out));
         }
-        let capability = self.lines[line].key.capability.to_string();
-        Look::Waits(best.map_or(Reason::NoRuntime { capability, hint: None }, |(_, reason)| reason))
+        for choice in self.exclusive_choices(line, key) {
+            let verdict = match self.blocked_there(choice, output_gb) {
+                Some(reason) => Verdict::No(reason),
+                None if is_underway(&best) => break,
+                None => self.exclusive_verdict(key, choice, force, now, out),
+            };
+            match verdict {
+                Verdict::Ready => return Ok(choice),
+                // It drains one GPU, never two.
+                Verdict::Underway(reason) => return Err(reason),
+                Verdict::Load(_) => {}
+                Verdict::No(reason) => nearer(&mut best, reason.rank(), reason),
+            }
+        }
+        let capability = self.lines[line].capability.to_string();
+        Err(best.map_or(Reason::NoRuntime { capability, hint: None }, |(_, reason)| reason))
     }
 
-    /// A drain for a task that cannot start there, whatever drains, only holds others up.
-    fn stop_draining(&mut self, key: Key, choice: Choice, reason: &Reason, now: Moment, out: &mut Vec<Decision>) {
-        // Slots of the runtime become free by draining.
-        if let Some(gpu) = self.table.runtimes[choice.runtime].gpu.filter(|_| choice.exclusive)
-            && !matches!(reason, Reason::SharedSlotsFull { .. })
-        {
-            self.undrain(gpu, &Holder::Task(TaskSeq(key.seq)), now, out);
-        }
+    /// The places that it would have for itself: the one that drains for it first, then those that nothing runs on and that
+    /// have its model loaded.
+    fn exclusive_choices(&self, line: LineIx, key: Key) -> Vec<Choice> {
+        let mut choices: Vec<Choice> =
+            self.lines[line].plan.choices.iter().copied().filter(|choice| choice.exclusive).collect();
+        let holder = Holder::Task(TaskSeq(key.seq));
+        choices.sort_by_key(|choice| {
+            let gpu = self.table.runtimes[choice.runtime].gpu;
+            let drains = gpu.is_some_and(|gpu| self.is_drained_by(gpu, &holder));
+            let entry = gpu.map(|gpu| &self.table.gpus[gpu]);
+            let is_free = entry.is_some_and(|gpu| gpu.lock == Lock::Shared && gpu.taken() == 0);
+            let is_loaded = choice.model.is_none_or(|model| self.table.models[model].phase == Phase::Loaded);
+            (!drains, !is_free, !is_loaded)
+        });
+        choices
+    }
+
+    /// Whether nothing speaks against a runtime itself: the quick form of [`State::blocked_there`], without disk space.
+    pub(super) fn is_usable(&self, runtime: usize) -> bool {
+        let entry = &self.table.runtimes[runtime];
+        let slots = entry.config.as_ref().map_or(0, |config| config.slots as usize);
+        !entry.policy.paused
+            && !entry.policy.draining
+            && matches!(entry.link, Link::Up { .. })
+            && entry.running.len() < slots
     }
 
     /// What speaks against a place whatever the lock says.
@@ -167,11 +196,10 @@ impl State {
             Lock::Shared | Lock::Exclusive { .. } => {}
         }
         let slots = entry.policy.gpu_shared_slots;
-        let taken = entry.holders.len() + entry.shared_leases.len();
-        if taken >= slots as usize + usize::from(self.is_broken(super::broken::Rule::OneSlotTooMany)) {
+        if entry.taken() >= slots as usize + usize::from(self.is_broken(super::broken::Rule::OneSlotTooMany)) {
             let leases = entry.shared_leases.iter().map(|lease| self.name_of(&Holder::Lease(lease.clone())));
             let holders = self.ids_of(entry.holders.iter().copied()).into_iter().chain(leases).collect();
-            return Some(Reason::SharedSlotsFull { place: entry.id.to_string(), slots, holders });
+            return Some(Reason::SharedSlotsFull { place: entry.place.to_string(), slots, holders });
         }
         None
     }
@@ -191,10 +219,9 @@ impl State {
     /// Takes slot, lock and model, and says so.
     pub(super) fn begin(&mut self, line: LineIx, key: Key, choice: Choice, now: Moment, out: &mut Vec<Decision>) {
         let seq = TaskSeq(key.seq);
-        self.lines[line].waiting.remove(&key);
+        let capability = self.lines[line].capability.clone();
+        // Who was told last was the one that starts now.
         self.lines[line].reason = None;
-        self.queued -= 1;
-        self.running.insert(seq);
         let runtime = &mut self.table.runtimes[choice.runtime];
         runtime.running.insert(seq);
         let gpu = runtime.gpu;
@@ -209,6 +236,7 @@ impl State {
         if let Some(model) = choice.model {
             self.table.models[model].users.insert(seq);
         }
+        self.running.insert(seq);
         if let Some(gpu) = gpu {
             if choice.exclusive {
                 self.own(gpu, Holder::Task(seq), now, out);
@@ -217,13 +245,14 @@ impl State {
                 self.count_turn(gpu, seq);
                 self.count_pass(gpu, key);
             }
-            self.forget_wish(key, line, now, out);
         }
+        self.forget_wishes(key, line, now, out);
+        self.take_out(line, key);
         let run = Run {
             place: place.clone(),
             runtime: choice.runtime,
             model: choice.model,
-            line,
+            capability,
             since: now,
             is_stopping: false,
         };
@@ -233,6 +262,7 @@ impl State {
         out.push(Decision::Start { task: seq, place });
     }
 
+    /// Whether models are loaded and unloaded in a runtime.
     pub(super) fn loads_in(&self, runtime: usize) -> bool {
         self.table.runtimes[runtime].config.as_ref().is_some_and(|config| config.loads)
     }
@@ -252,5 +282,12 @@ impl State {
                 None => format!("lease {id}").into(),
             },
         }
+    }
+}
+
+/// Keeps the reason that is nearest to clearing.
+fn nearer(best: &mut Option<(u8, Reason)>, rank: u8, reason: Reason) {
+    if best.as_ref().is_none_or(|(before, _)| rank < *before) {
+        *best = Some((rank, reason));
     }
 }

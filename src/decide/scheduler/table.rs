@@ -28,7 +28,7 @@ pub(super) struct Runtime {
     /// Tasks of ours that run on it.
     pub running: BTreeSet<TaskSeq>,
     pub link: Link,
-    /// Lines that may use it.
+    /// Lines with a task that may use it.
     pub lines: BTreeSet<LineIx>,
 }
 
@@ -51,6 +51,8 @@ pub(super) enum Link {
 #[derive(Clone, Debug)]
 pub(super) struct Gpu {
     pub id: GpuId,
+    /// Its name as it is written in sentences.
+    pub place: Arc<str>,
     pub config: Option<GpuConfig>,
     pub policy: Arc<EffectivePolicy>,
     pub lock: Lock,
@@ -63,11 +65,19 @@ pub(super) struct Gpu {
     pub foreign_gb: Option<f64>,
     pub runtimes: BTreeSet<RuntimeIx>,
     pub models: BTreeSet<ModelIx>,
+    /// Lines with a task that may use it.
+    pub lines: BTreeSet<LineIx>,
     /// Pinned models that made way for an exclusive holder.
     pub displaced: BTreeSet<ModelIx>,
+    /// Models in use that have to go before what was displaced finds room again.
+    pub in_the_way: BTreeSet<ModelIx>,
+    /// Exclusive holders one after the other since something is displaced.
+    pub in_a_row: u32,
     pub turn: Option<Turn>,
     /// The head that others with loaded models run ahead of.
     pub passed: Option<Passed>,
+    /// The exclusive holder to be that lets others run ahead before it drains (`preemption: never`).
+    pub polite: Option<Passed>,
     /// The first in order that waits for memory: nothing behind it may load.
     pub memory_waiter: Option<Key>,
 }
@@ -83,8 +93,8 @@ pub(super) enum Lock {
 /// After an exclusive holder: older shared tasks come first, so many.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Turn {
-    /// Accepted before this one.
-    pub before: TaskSeq,
+    /// Accepted before this, on the steady clock.
+    pub before_ms: i64,
     pub left: u32,
 }
 
@@ -118,8 +128,12 @@ pub(super) struct Model {
     pub users: BTreeSet<TaskSeq>,
     /// Since when nothing uses it.
     pub idle_since_ms: u64,
-    /// The newest load or unload failed: not tried again before, and why.
+    /// The newest load or unload failed: not tried again before, and why. Taken away when that time has come.
     pub failed: Option<(u64, String)>,
+    /// When it is looked at for having been idle.
+    pub idle_timer_ms: Option<u64>,
+    /// The row belongs to no model: a runtime told of one that nobody declared and that is gone again.
+    pub is_free: bool,
 }
 
 /// Where a model stands.
@@ -137,11 +151,24 @@ pub(super) enum Phase {
     Unknown,
 }
 
+impl Gpu {
+    /// Shared slots that are taken.
+    pub(super) fn taken(&self) -> usize {
+        self.holders.len() + self.shared_leases.len()
+    }
+}
+
 impl Model {
     /// GPU memory it takes in GB: the largest of what is declared, reported and measured. None when nobody knows.
     pub(super) fn cost_gb(&self) -> Option<f64> {
         let declared = self.declared_gb.map(|gb| gb + self.context_gb);
         [declared, self.measured_gb, self.reported_gb].into_iter().flatten().reduce(f64::max)
+    }
+
+    /// What it takes for all we know ourselves: declared or measured, not only what a runtime says.
+    pub(super) fn certain_gb(&self) -> Option<f64> {
+        let declared = self.declared_gb.map(|gb| gb + self.context_gb);
+        [declared, self.measured_gb].into_iter().flatten().reduce(f64::max)
     }
 
     /// Whether it takes memory now.
@@ -167,6 +194,7 @@ pub(super) struct Table {
     runtime_ix: BTreeMap<Name, RuntimeIx>,
     gpu_ix: BTreeMap<GpuId, GpuIx>,
     model_ix: BTreeMap<ModelAt, ModelIx>,
+    free_models: Vec<ModelIx>,
 }
 
 impl Table {
@@ -237,12 +265,16 @@ impl Table {
             let host = self.runtimes[self.models[ix].runtime].config.as_ref().map(|runtime| &runtime.host);
             let unlisted = host.and_then(|host| config.hosts.get(host)).map(|host| host.unlisted);
             let model = &mut self.models[ix];
-            model.pin = model.pin.or(unlisted);
+            // `unlisted: ignore` is for what manifests declare; what nobody declared is left alone anyway.
+            model.pin = model.pin.or(unlisted).filter(|_| !model.is_free);
         }
     }
 
     fn move_runtime(&mut self, runtime: RuntimeIx, from: Option<GpuIx>, to: Option<GpuIx>) {
-        let models: Vec<ModelIx> = (0..self.models.len()).filter(|ix| self.models[*ix].runtime == runtime).collect();
+        let models: Vec<ModelIx> = {
+            let is_its = |ix: &ModelIx| self.models[*ix].runtime == runtime && !self.models[*ix].is_free;
+            (0..self.models.len()).filter(is_its).collect()
+        };
         if let Some(gpu) = from {
             self.gpus[gpu].runtimes.remove(&runtime);
             self.gpus[gpu].models.retain(|ix| !models.contains(ix));
@@ -279,6 +311,7 @@ impl Table {
         let at = self.gpus.len();
         self.gpus.push(Gpu {
             id: id.clone(),
+            place: id.to_string().into(),
             config: None,
             policy: Arc::default(),
             lock: Lock::Shared,
@@ -289,9 +322,13 @@ impl Table {
             foreign_gb: None,
             runtimes: BTreeSet::new(),
             models: BTreeSet::new(),
+            lines: BTreeSet::new(),
+            in_the_way: BTreeSet::new(),
+            in_a_row: 0,
             displaced: BTreeSet::new(),
             turn: None,
             passed: None,
+            polite: None,
             memory_waiter: None,
         });
         self.gpu_ix.insert(id.clone(), at);
@@ -304,8 +341,7 @@ impl Table {
             return Some(*ix);
         }
         let runtime = self.runtime(&at.runtime)?;
-        let ix = self.models.len();
-        self.models.push(Model {
+        let model = Model {
             at: at.clone(),
             runtime,
             declared: None,
@@ -319,11 +355,45 @@ impl Table {
             users: BTreeSet::new(),
             idle_since_ms: 0,
             failed: None,
-        });
+            idle_timer_ms: None,
+            is_free: false,
+        };
+        let ix = match self.free_models.pop() {
+            Some(ix) => {
+                self.models[ix] = model;
+                ix
+            }
+            None => {
+                self.models.push(model);
+                self.models.len() - 1
+            }
+        };
         if let Some(gpu) = self.runtimes[runtime].gpu {
             self.gpus[gpu].models.insert(ix);
         }
         self.model_ix.insert(at.clone(), ix);
         Some(ix)
+    }
+
+    /// Forgets models that nobody declared and that are not loaded, so that a runtime that makes up names fills nothing.
+    pub(super) fn forget_strangers(&mut self, runtime: RuntimeIx) {
+        for ix in 0..self.models.len() {
+            let model = &self.models[ix];
+            let is_stranger = model.runtime == runtime
+                && model.declared.is_none()
+                && matches!(model.phase, Phase::Unloaded | Phase::Unknown)
+                && model.users.is_empty()
+                && !model.is_free;
+            if !is_stranger || model.pin.is_some_and(|pin| pin != Pin::OnDemand) {
+                continue;
+            }
+            self.model_ix.remove(&model.at);
+            if let Some(gpu) = self.runtimes[runtime].gpu {
+                self.gpus[gpu].models.remove(&ix);
+                self.gpus[gpu].displaced.remove(&ix);
+            }
+            self.models[ix].is_free = true;
+            self.free_models.push(ix);
+        }
     }
 }

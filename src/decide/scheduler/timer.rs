@@ -47,6 +47,16 @@ impl Timers {
         self.dates.insert((at, task));
     }
 
+    pub(super) fn not_task_at(&mut self, at_ms: u64, task: TaskSeq) {
+        self.due.remove(&(at_ms, Due::Task(task)));
+    }
+
+    pub(super) fn not_at_date(&mut self, at: Option<Timestamp>, task: TaskSeq) {
+        if let Some(at) = at {
+            self.dates.remove(&(at, task));
+        }
+    }
+
     /// When the next one is due, on the steady clock; a date as far off as the wall clock says now.
     pub(super) fn next(&self, now: Moment) -> Option<u64> {
         let due = self.due.first().map(|(at_ms, _)| *at_ms);
@@ -75,10 +85,7 @@ impl State {
             match due {
                 Due::Task(seq) => self.task_due(seq, now, out),
                 Due::Lease(id) => self.lease_due(&id, now, out),
-                Due::Model(ix) => {
-                    self.place_dirty(self.table.models[ix].runtime);
-                    self.unload_if_idle(ix, now, out);
-                }
+                Due::Model(ix) => self.model_due(ix, now, out),
                 Due::Gpu(gpu) => self.gpu_dirty(gpu),
             }
         }
@@ -89,9 +96,22 @@ impl State {
         match &task.stage {
             Stage::Blocked(Block::NotBefore) => self.advance(seq, now, out),
             Stage::Blocked(Block::Backoff { until_ms, .. }) if *until_ms <= now.steady_ms => {
-                self.enqueue(seq, now, out)
+                self.enqueue(seq, out);
             }
             Stage::Blocked(_) | Stage::Waiting(_) | Stage::Running(_) => {}
+        }
+    }
+
+    /// A model that may be tried again, or that was idle for too long.
+    fn model_due(&mut self, ix: ModelIx, now: Moment, out: &mut Vec<Decision>) {
+        let model = &mut self.table.models[ix];
+        if model.failed.as_ref().is_some_and(|(until_ms, _)| *until_ms <= now.steady_ms) {
+            model.failed = None;
+            self.place_dirty(self.table.models[ix].runtime);
+        }
+        if self.table.models[ix].idle_timer_ms.is_some_and(|at_ms| at_ms <= now.steady_ms) {
+            self.table.models[ix].idle_timer_ms = None;
+            self.unload_if_idle(ix, now, out);
         }
     }
 
@@ -100,11 +120,18 @@ impl State {
         let model = &self.table.models[ix];
         let runtime = &self.table.runtimes[model.runtime];
         let broken = self.is_broken(super::broken::Rule::PinnedUnloadedWhenIdle);
-        let keeps = matches!(model.pin, Some(Pin::Copilot | Pin::Loaded | Pin::Ignored)) && !broken;
+        let keeps = match model.pin {
+            Some(Pin::Copilot | Pin::Loaded) => !broken,
+            Some(Pin::Ignored) => true,
+            // What nobody declared is none of ours, unless a loadout wants such models gone; the planner sees to that.
+            Some(Pin::OnDemand | Pin::Unloaded) | None => model.declared.is_none(),
+        };
         let minutes = u64::from(runtime.policy.unload_idle_after_minutes);
         (runtime.config.as_ref()?.loads && !keeps && minutes > 0).then_some(minutes * 60_000)
     }
 
+    /// Sees to it that a model is looked at when it was idle for long enough. One timer a model: one that comes too early,
+    /// because the model was used meanwhile, sets the next.
     pub(super) fn arm_idle(&mut self, ix: ModelIx, now: Moment) {
         let model = &self.table.models[ix];
         if model.phase == Phase::Loaded
@@ -112,6 +139,14 @@ impl State {
             && let Some(limit_ms) = self.idle_limit_ms(ix)
         {
             let at_ms = self.table.models[ix].idle_since_ms.saturating_add(limit_ms).max(now.steady_ms + 1);
+            self.idle_timer(ix, at_ms);
+        }
+    }
+
+    fn idle_timer(&mut self, ix: ModelIx, at_ms: u64) {
+        let timer = &mut self.table.models[ix].idle_timer_ms;
+        if timer.is_none_or(|before| at_ms < before) {
+            *timer = Some(at_ms);
             self.timers.model_at(at_ms, ix);
         }
     }
@@ -137,7 +172,7 @@ impl State {
         }
         if is_failing || !is_shared || self.is_wanted(ix) {
             // Not now: looked at again in a while.
-            return self.timers.model_at(now.steady_ms.saturating_add(limit_ms), ix);
+            return self.idle_timer(ix, now.steady_ms.saturating_add(limit_ms));
         }
         let minutes = limit_ms / 60_000;
         self.unload(ix, format!("nothing used it for {minutes} min, and no loadout wants it loaded"), out);
@@ -146,9 +181,6 @@ impl State {
     /// Whether a waiting task can be done with this model alone.
     fn is_wanted(&self, ix: ModelIx) -> bool {
         let runtime = &self.table.runtimes[self.table.models[ix].runtime];
-        runtime.lines.iter().map(|line| &self.lines[*line]).filter(|line| !line.waiting.is_empty()).any(|line| {
-            let mut choices = line.key.choices.iter();
-            choices.all(|choice| choice.model == Some(ix))
-        })
+        runtime.lines.iter().any(|line| self.lines[*line].plan.choices.iter().all(|choice| choice.model == Some(ix)))
     }
 }

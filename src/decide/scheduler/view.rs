@@ -77,6 +77,12 @@ pub struct Waiting {
     pub why: WhyView,
     pub eta: Option<Eta>,
     pub priority: i32,
+    /// When it was asked for.
+    pub since: Timestamp,
+    /// By when it was to be done at the latest, as was told when it was asked for; none when that could not be told.
+    pub due_by: Option<Timestamp>,
+    /// The GPU that its reason is about.
+    pub gpu: Option<GpuId>,
 }
 
 /// A reason in words, for surfaces.

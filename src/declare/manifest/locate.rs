@@ -18,9 +18,13 @@ use super::{path, split, yaml};
 /// Line and column are those of the file; `start..end` are byte offsets within [`Document::text`].
 #[must_use]
 pub fn span_of(document: &Document, path: &str) -> SourceSpan {
-    let reader = Reader::of(document);
-    let span = reader.place(path);
-    SourceSpan { line: span.line.max(1).saturating_add(reader.source().first_line.saturating_sub(1)), ..span }
+    Reader::of(document).span(path)
+}
+
+/// The line of the file at which the document's text begins, counted from 1.
+#[must_use]
+pub fn first_line_of(document: &Document) -> u32 {
+    document.place.line.saturating_sub(split::lines_before_content(&document.text)).max(1)
 }
 
 impl Document {
@@ -53,11 +57,10 @@ impl Reader {
     /// Reads the text of a document again.
     #[must_use]
     pub fn of(document: &Document) -> Self {
-        let before = split::lines_before_content(&document.text);
         Self {
             key: document.key.clone(),
             path: Arc::clone(&document.place.path),
-            first_line: document.place.line.saturating_sub(before).max(1),
+            first_line: first_line_of(document),
             text: Arc::clone(&document.text),
             root: yaml::tree(&document.text).root,
         }
@@ -67,6 +70,13 @@ impl Reader {
     #[must_use]
     pub fn is_of(&self, document: &Document) -> bool {
         Arc::ptr_eq(&self.text, &document.text) && self.key == document.key
+    }
+
+    /// The span of the value at `path`, as [`span_of`] gives it.
+    #[must_use]
+    pub fn span(&self, path: &str) -> SourceSpan {
+        let span = self.place(path);
+        SourceSpan { line: span.line.max(1).saturating_add(self.first_line.saturating_sub(1)), ..span }
     }
 
     /// A problem at `path`, complete with the line it stands in.

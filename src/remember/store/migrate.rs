@@ -7,7 +7,11 @@ use rusqlite::{Connection, TransactionBehavior};
 use super::error::{Error, Trouble};
 
 /// The schema, one step after the other. `PRAGMA user_version` says how many of them a file has had.
-const MIGRATIONS: &[&str] = &[include_str!("migrations/0001_init.sql"), include_str!("migrations/0002_scheduler.sql")];
+const MIGRATIONS: &[&str] = &[
+    include_str!("migrations/0001_init.sql"),
+    include_str!("migrations/0002_locks.sql"),
+    include_str!("migrations/0003_scheduler.sql"),
+];
 
 /// Marks a file as ours ("Arco" in ASCII), so that another program's database is never written to.
 const APPLICATION_ID: i64 = 0x4172_636f;

@@ -7,6 +7,7 @@
 //! | `writer`, `reader`, `gauge` | the one thread that writes; the few connections that read; how both fare |
 //! | `place`, `migrate`, `backup` | the directory and its lock; the schema; online copies |
 //! | `revision`, `inventory`, `journal`, `audit`, `history` | what reconciling needs to remember |
+//! | `lock` | who held which GPU when |
 //! | `task`, `task_life`, `task_outcome`, `task_list`, `artifact` | work and what came of it |
 //! | `dispatch`, `lease`, `span`, `resume` | the records of the dispatcher; what it takes up again |
 //! | `error`, `page`, `sql` | what goes wrong; pages and cursors; columns |
@@ -26,6 +27,7 @@ mod history;
 mod inventory;
 mod journal;
 mod lease;
+mod lock;
 mod migrate;
 mod page;
 mod place;
@@ -49,6 +51,7 @@ pub use dispatch::{Stamp, Yield};
 pub use error::Error;
 pub use handle::{Answer, Store};
 pub use journal::{Effects, NewIntent};
+pub use lock::{LockChange, LockFilter, SPANS_KEPT};
 pub use page::{Listing, PAGE_ITEMS, PAGE_ITEMS_MAX, Page};
 pub use place::{DATABASE_FILE, LOCK_FILE};
 pub use resume::{Open, Took};

@@ -45,6 +45,7 @@ pub(super) enum List {
     Audit,
     Tasks,
     Artifacts,
+    Locks,
 }
 
 impl List {
@@ -53,6 +54,7 @@ impl List {
             Self::Audit => 'a',
             Self::Tasks => 't',
             Self::Artifacts => 'f',
+            Self::Locks => 'l',
         }
     }
 }

@@ -209,15 +209,45 @@ pub struct ArtifactRow {
     pub lineage: serde_json::Value,
 }
 
-/// Who held a GPU when.
+/// In which way a GPU was held.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LockKind {
+    /// A task in one of its shared slots.
+    Shared,
+    /// Nothing new was admitted until the holder owned it.
+    Draining,
+    /// A task or a lease had it for itself.
+    Exclusive,
+    /// Another program had it, alone or in a slot.
+    Lease,
+}
+
+impl LockKind {
+    pub const ALL: [Self; 4] = [Self::Exclusive, Self::Draining, Self::Lease, Self::Shared];
+
+    /// The word of the JSON contract.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Shared => "shared",
+            Self::Draining => "draining",
+            Self::Exclusive => "exclusive",
+            Self::Lease => "lease",
+        }
+    }
+}
+
+/// A time during which somebody held a GPU, or drained it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LockSpanRow {
-    /// `host/gpu`.
-    pub gpu: String,
-    /// `shared`, `draining`, `exclusive` or `lease`.
-    pub kind: String,
-    /// A task's id or a lease's.
+    pub host: Name,
+    pub gpu: Name,
+    pub kind: LockKind,
+    /// A task's id or a lease's. At most one open span for each (host, gpu, kind, holder).
     pub holder: String,
+    /// What it did, such as `text.summarize`, or a lease's purpose.
+    pub what: String,
     pub since: Timestamp,
     /// None while it lasts.
     pub until: Option<Timestamp>,

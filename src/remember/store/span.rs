@@ -2,20 +2,15 @@
 
 use rusqlite::{Connection, params};
 
-use crate::core::Timestamp;
-use crate::decide::dispatch::{Note, op};
-use crate::decide::scheduler::{GpuId, Moment};
+use crate::decide::dispatch::{Note, SpanKind, op};
+use crate::decide::scheduler::Moment;
 
 use super::error::{Error, Trouble};
 use super::handle::Store;
-use super::row::{LockSpanRow, TaskState, Why};
-use super::sql::{self, Columns};
+use super::lock::{self, LockChange};
+use super::row::{LockKind, LockSpanRow, TaskState, Why};
+use super::sql;
 use super::task;
-
-/// How many spans are kept: the newest.
-pub const SPANS_MAX: i64 = 10_000;
-/// How many are given out at once.
-const SPANS_PAGE: u32 = 2_000;
 
 impl Store {
     /// Keeps notes, in one step.
@@ -29,45 +24,7 @@ impl Store {
                 spans |= matches!(note, Note::SpanBegan { .. });
                 keep(conn, note, now)?;
             }
-            if spans {
-                let drop_old = "DELETE FROM lock_span WHERE seq <= (SELECT max(seq) FROM lock_span) - ?1";
-                sql::change(conn, drop_old, [SPANS_MAX])?;
-            }
-            Ok(())
-        })
-        .await
-    }
-
-    /// Ends the spans that stood open when the program ended, for which nobody knows better than "until then at most".
-    ///
-    /// # Errors
-    /// See [`Error`].
-    pub async fn close_lock_spans(&self, until: Timestamp) -> Result<usize, Error> {
-        self.write_relaxed(move |conn| {
-            sql::change(conn, "UPDATE lock_span SET until = max(since, ?1) WHERE until IS NULL", [sql::time(until)])
-        })
-        .await
-    }
-
-    /// Who held a GPU since `since`, or still does; the newest first, at most 2,000.
-    ///
-    /// # Errors
-    /// See [`Error`].
-    pub async fn lock_spans(&self, gpu: &GpuId, since: Timestamp) -> Result<Vec<LockSpanRow>, Error> {
-        let gpu = gpu.to_string();
-        self.read(move |conn| {
-            let select = "SELECT gpu, kind, holder, since, until FROM lock_span
-                WHERE gpu = ?1 AND (until IS NULL OR until >= ?2) ORDER BY seq DESC LIMIT ?3";
-            sql::all(conn, select, params![gpu, sql::time(since), SPANS_PAGE], |row| {
-                let mut columns = Columns::of("lock span", row);
-                Ok(LockSpanRow {
-                    gpu: columns.get()?,
-                    kind: columns.get()?,
-                    holder: columns.get()?,
-                    since: columns.time()?,
-                    until: columns.opt_time()?,
-                })
-            })
+            if spans { lock::trim(conn) } else { Ok(()) }
         })
         .await
     }
@@ -83,15 +40,47 @@ fn keep(conn: &Connection, note: &Note, now: Moment) -> Result<(), Trouble> {
             sql::change(conn, update, params![id.as_ref(), state.as_str(), sql::json(task::WHAT, &why)?]).map(drop)
         }
         Note::SpanBegan { gpu, kind, holder, since } => {
-            let insert = "INSERT INTO lock_span (gpu, kind, holder, since) VALUES (?1, ?2, ?3, ?4)";
-            sql::change(conn, insert, params![gpu.to_string(), kind.as_str(), holder.as_ref(), sql::time(*since)])
-                .map(drop)
+            let began = LockSpanRow {
+                host: gpu.host.clone(),
+                gpu: gpu.gpu.clone(),
+                kind: kind_of(*kind),
+                holder: holder.to_string(),
+                what: what(conn, *kind, holder)?,
+                since: *since,
+                until: None,
+            };
+            lock::apply(conn, &LockChange::Began(began))
         }
         Note::SpanEnded { gpu, kind, holder, until } => {
-            let update = "UPDATE lock_span SET until = max(since, ?4)
-                WHERE gpu = ?1 AND holder = ?3 AND kind = ?2 AND until IS NULL";
-            sql::change(conn, update, params![gpu.to_string(), kind.as_str(), holder.as_ref(), sql::time(*until)])
-                .map(drop)
+            let (host, gpu, holder) = (gpu.host.clone(), gpu.gpu.clone(), holder.to_string());
+            lock::apply(conn, &LockChange::Ended { host, gpu, kind: kind_of(*kind), holder, at: *until })
         }
     }
+}
+
+fn kind_of(kind: SpanKind) -> LockKind {
+    match kind {
+        SpanKind::Shared => LockKind::Shared,
+        SpanKind::Draining => LockKind::Draining,
+        SpanKind::Exclusive => LockKind::Exclusive,
+        SpanKind::Lease => LockKind::Lease,
+    }
+}
+
+/// What a holder does: a task's capability, a lease's purpose. Nothing is said of one that is not there.
+fn what(conn: &Connection, kind: SpanKind, holder: &str) -> Result<String, Trouble> {
+    let purpose = |conn: &Connection| {
+        sql::first(conn, "SELECT purpose FROM lease WHERE id = ?1", [holder], |row| Ok(row.get::<_, String>(0)?))
+    };
+    let found = match kind {
+        SpanKind::Lease => purpose(conn)?,
+        SpanKind::Shared | SpanKind::Draining | SpanKind::Exclusive => {
+            match task::find(conn, holder)?.map(|task| task.spec.capability.0.join(" > ")) {
+                // A lease drains too.
+                None => purpose(conn)?,
+                capability => capability,
+            }
+        }
+    };
+    Ok(found.unwrap_or_default())
 }

@@ -7,6 +7,7 @@ use rusqlite::{Connection, Row, params};
 use super::audit::{self, AuditEntry};
 use super::error::{Error, Trouble};
 use super::handle::Store;
+use super::page::PAGE_ITEMS_MAX;
 use super::resume::{self, Open};
 use super::row::{TaskRow, TaskState};
 use super::sql::{self, Columns};
@@ -114,6 +115,19 @@ impl Store {
     pub async fn task(&self, id: &str) -> Result<Option<TaskRow>, Error> {
         let id = id.to_owned();
         self.read(move |conn| find(conn, &id)).await
+    }
+
+    /// Tasks by their ids, in that order. Ids that are not known are left out, and so is what follows the first
+    /// [`PAGE_ITEMS_MAX`].
+    ///
+    /// # Errors
+    /// See [`Error`].
+    pub async fn tasks_by_id(&self, ids: Vec<String>) -> Result<Vec<TaskRow>, Error> {
+        self.read(move |conn| {
+            let bounded = ids.iter().take(PAGE_ITEMS_MAX as usize);
+            bounded.filter_map(|id| find(conn, id).transpose()).collect()
+        })
+        .await
     }
 
     /// Every task that is queued, blocked or running, oldest first.

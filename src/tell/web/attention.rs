@@ -1,8 +1,8 @@
 //! What needs a person's attention, the most urgent first, each with its cause and what to do next.
 //!
 //! Order: the source, the store, what is invalid, drift loops, drift that is held, runtimes that cannot be judged,
-//! machines and GPUs that are no longer measured or not as declared, failed tasks, prune holds, drift that nothing holds. The
-//! command line and the page read the same list.
+//! machines and GPUs that are no longer measured or not as declared, work that is stuck or overdue, failed tasks, prune holds,
+//! drift that nothing holds. The command line and the page read the same list.
 
 use serde::Serialize;
 
@@ -16,6 +16,8 @@ use crate::remember::store::row::TaskRow;
 
 use super::api::runtime::{self, RuntimeFacts};
 use super::facts::{Facts, Queue};
+
+mod work;
 
 /// The most items that are listed; a hundred broken manifests have one cause more often than a hundred.
 pub const ITEMS_MAX: usize = 50;
@@ -58,6 +60,7 @@ pub fn list(facts: &Facts, queue: &Queue) -> Vec<Attention> {
     items.extend(facts.statuses.iter().filter(|status| drifted(status) && held(status)).map(drifted_held));
     items.extend(runtime::all(facts).iter().filter_map(runtime_trouble));
     items.extend(machines(facts));
+    items.extend(work::list(facts));
     items.extend(queue.failed.iter().map(failed_task));
     items.extend(prune_holds(facts));
     items.extend(facts.statuses.iter().filter(|status| drifted(status) && status.hold.is_none()).map(drifted_free));

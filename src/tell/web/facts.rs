@@ -11,6 +11,8 @@ use crate::core::{ObjectKey, Revision, Timestamp};
 use crate::decide::reconcile::{ObjectHistory, ObjectStatus};
 use crate::remember::store::row::{TaskRow, TaskState};
 
+use super::view::task::TaskQuery;
+
 /// The picture and the statuses at one instant.
 #[derive(Clone, Debug)]
 pub struct Facts {
@@ -117,7 +119,9 @@ impl TaskCounts {
 pub struct Queue {
     /// Absent when the store could not be read: then nothing is claimed.
     pub counts: Option<TaskCounts>,
-    /// Tasks that are not over, the newest first, bounded.
+    /// What `open` is narrowed to.
+    pub query: TaskQuery,
+    /// Tasks that are not over, bounded: what runs, then what waits in the scheduler's order.
     pub open: Vec<TaskRow>,
     /// Tasks that failed lately, the newest first, bounded.
     pub failed: Vec<TaskRow>,

@@ -9,7 +9,7 @@
 //! | [`server`] | listening on loopback, limits of connections |
 //! | [`guard`] | methods, `Host`, time, headers of every answer |
 //! | [`route`] | which address shows what |
-//! | [`facts`], [`attention`] | what an answer is made from, and what comes first |
+//! | [`facts`], [`outlook`], [`attention`] | what an answer is made from, what is to be expected, and what comes first |
 //! | [`api`], [`view`], [`render`] | JSON contracts; pages as values; HTML |
 //! | [`problem`], [`query`], [`preview`] | what went wrong; parameters; artifacts as they may be shown |
 
@@ -17,6 +17,7 @@ pub mod api;
 pub mod attention;
 pub mod facts;
 pub mod guard;
+pub mod outlook;
 pub mod preview;
 pub mod problem;
 pub mod query;
@@ -28,4 +29,4 @@ pub mod view;
 
 pub use route::api_router;
 pub use server::{BindError, bind, serve};
-pub use state::WebState;
+pub use state::{Explainer, WebState};

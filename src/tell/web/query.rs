@@ -7,7 +7,7 @@ use axum::http::Uri;
 
 use crate::core::text::nearest;
 use crate::core::{Kind, Name, ObjectKey};
-use crate::remember::store::row::TaskState;
+use crate::remember::store::row::{LockKind, TaskState};
 
 use super::api::drift::SYNC_WORDS;
 use super::api::list::LIMIT_MAX;
@@ -90,6 +90,11 @@ impl Params {
     pub fn state(&self) -> Result<Option<TaskState>, Problem> {
         let word = self.word("state", &TaskState::ALL.map(TaskState::as_str))?;
         Ok(TaskState::ALL.into_iter().find(|state| Some(state.as_str()) == word))
+    }
+
+    pub fn lock_kind(&self) -> Result<Option<LockKind>, Problem> {
+        let word = self.word("type", &LockKind::ALL.map(LockKind::as_str))?;
+        Ok(LockKind::ALL.into_iter().find(|kind| Some(kind.as_str()) == word))
     }
 
     pub fn sync(&self) -> Result<Option<String>, Problem> {

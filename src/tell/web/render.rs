@@ -21,6 +21,7 @@ pub enum Template {
     Home,
     Drift,
     Object,
+    Locks,
     Tasks,
     Task,
     Runtime,
@@ -37,6 +38,7 @@ impl Template {
             Self::Home => "home.html",
             Self::Drift => "drift.html",
             Self::Object => "object.html",
+            Self::Locks => "locks.html",
             Self::Tasks => "tasks.html",
             Self::Task => "task.html",
             Self::Runtime => "runtime.html",
@@ -49,12 +51,14 @@ impl Template {
     }
 }
 
-const SOURCES: [(&str, &str); 13] = [
+const SOURCES: [(&str, &str); 15] = [
     ("parts.html", include_str!("template/parts.html")),
     ("frame.html", include_str!("template/frame.html")),
     ("home.html", include_str!("template/home.html")),
     ("drift.html", include_str!("template/drift.html")),
     ("object.html", include_str!("template/object.html")),
+    ("lock_parts.html", include_str!("template/lock_parts.html")),
+    ("locks.html", include_str!("template/locks.html")),
     ("tasks.html", include_str!("template/tasks.html")),
     ("task.html", include_str!("template/task.html")),
     ("runtime.html", include_str!("template/runtime.html")),

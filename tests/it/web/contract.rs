@@ -51,7 +51,7 @@ fn the_status_has_exactly_the_published_keys() {
     assert_eq!(keys(&status["runtimes"][0]), set(&runtime));
     assert_eq!(keys(&status["tasks"]), set(&["queued", "blocked", "running", "done", "error", "cancelled"]));
     assert_eq!(keys(&status["attention"][0]), set(&["severity", "object", "title", "message", "href", "next"]));
-    assert_eq!(status["locks"], json!([]));
+    assert_eq!((&status["locks"], &status["eta_coverage"]), (&json!([]), &json!({"inside": 0, "total": 0})));
     assert_eq!(status["incidents"], json!({"open": 0}));
 }
 
@@ -182,7 +182,7 @@ fn resources_tell_what_is_fresh_and_null_for_the_rest() {
         (&json!(512.3), &json!("operating system"))
     );
     let stale = value(&resources::of(&sample::stale(), Some("gpu0")).unwrap());
-    let nothing = json!({"mode": "shared", "util_pct": null, "vram_used_gb": null, "vram_total_gb": null});
+    let nothing = json!({"mode": null, "util_pct": null, "vram_used_gb": null, "vram_total_gb": null});
     assert_eq!((&stale["gpu"], &stale["observed_at"]), (&nothing, &Value::Null), "what is old is not told as new");
     let gpu = &stale["gpus"][0];
     assert_eq!((&gpu["reading"], &gpu["problem"]), (&json!("stale"), &json!("the card fell off the bus")));
@@ -192,11 +192,12 @@ fn resources_tell_what_is_fresh_and_null_for_the_rest() {
 
 #[test]
 fn resources_claim_nothing_that_was_not_measured() {
-    let picture = Picture { gpus: Arc::default(), hosts: Arc::default(), ..sample::normal_picture() };
+    let (gpus, hosts, scheduler) = (Arc::default(), Arc::default(), Arc::default());
+    let picture = Picture { gpus, hosts, scheduler, ..sample::normal_picture() };
     let facts = sample::facts(picture);
     let all = value(&resources::of(&facts, None).unwrap());
     assert_eq!(keys(&all), described("/api/v1/resources"));
-    let nothing = json!({"mode": "shared", "util_pct": null, "vram_used_gb": null, "vram_total_gb": null});
+    let nothing = json!({"mode": null, "util_pct": null, "vram_used_gb": null, "vram_total_gb": null});
     assert_eq!(all["gpu"], nothing);
     assert_eq!((&all["cpu"], &all["ram_gb"]), (&json!({"util_pct": null}), &json!({"used": null, "total": null})));
     assert_eq!((&all["observed_at"], &all["locks"]), (&Value::Null, &json!([])));

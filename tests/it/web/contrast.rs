@@ -50,9 +50,25 @@ fn every_text_colour_can_be_read_on_every_ground_it_stands_on() {
         let on_grounds = texts.iter().flat_map(|text| ["ground", "panel", "sunk"].map(|ground| (*text, ground)));
         let on_washes =
             ["ink", "link"].iter().flat_map(|text| ["bad-wash", "unknown-wash"].map(|ground| (*text, ground)));
-        for (text, ground) in on_grounds.chain(washes).chain(on_washes) {
+        // Words on the bars of a timeline, and a manifest's line that a link leads to.
+        let on_bars = ["busy-wash", "held-wash", "warn-wash"].map(|ground| ("ink", ground));
+        for (text, ground) in on_grounds.chain(washes).chain(on_washes).chain(on_bars) {
             let ratio = contrast(colours[text], colours[ground]);
             assert!(ratio >= 4.5, "{scheme}: {text} on {ground} has {ratio:.2}");
+        }
+    }
+}
+
+/// A bar of a timeline is known by its edge and its pattern: against its own wash and against the ground it lies on.
+#[test]
+fn bars_of_a_timeline_stand_out_from_their_ground_and_their_patterns_from_their_wash() {
+    let kinds = [("busy", "busy-wash"), ("held", "held-wash"), ("warn", "warn-wash"), ("quiet", "sunk")];
+    for (scheme, colours) in schemes() {
+        for (edge, wash) in kinds {
+            for ground in ["panel", "ground", wash] {
+                let ratio = contrast(colours[edge], colours[ground]);
+                assert!(ratio >= 3.0, "{scheme}: {edge} on {ground} has {ratio:.2}");
+            }
         }
     }
 }

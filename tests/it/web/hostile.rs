@@ -6,17 +6,21 @@ use std::sync::Arc;
 use arcology::core::{Digest, ObjectKey, Observed};
 use arcology::decide::host_view::{GpuProcess, GpuView};
 use arcology::decide::reconcile::{Drift, FieldDifference, Hold, HoldReason, Sync};
+use arcology::decide::scheduler::SchedulerView;
+use arcology::decide::scheduler::view::{Explanation, HolderView, WhyView};
 use arcology::decide::view::ModelState;
 use arcology::remember::store::row::{JournalRow, JournalState, TaskError, TaskState, Why};
 use arcology::tell::web::api::drift::DriftFilter;
 use arcology::tell::web::api::runtime::RuntimeFacts;
 use arcology::tell::web::facts::{Facts, Queue};
 use arcology::tell::web::render::{Template, html};
+use arcology::tell::web::view::locks::{LocksQuery, Past};
 use arcology::tell::web::view::vault::{Preview, VaultQuery};
 use arcology::tell::web::view::{self, audit::AuditQuery, task::TaskQuery};
 
 use super::html::faults;
 use super::sample::{self, artifact, at, key, name};
+use super::sample_work;
 
 const HOSTILE: [&str; 5] = [
     "<script>alert(1)</script>",
@@ -71,6 +75,7 @@ fn facts(bad: &str) -> Facts {
     let fresh = std::time::Duration::from_secs(15);
     picture.gpus = Arc::new([((name("desk"), name("gpu0")), Observed::seen(gpu, bad, at(-1), fresh))].into());
     picture.hosts = Arc::new([(name("desk"), Observed::unknown(bad, bad))].into());
+    picture.scheduler = Arc::new(scheduler(bad));
     let mut facts = sample::facts(picture);
     for status in &mut facts.statuses {
         status.sync = Sync::Drifted(Drift::Different);
@@ -83,6 +88,38 @@ fn facts(bad: &str) -> Facts {
         status.hold = Some(Hold { reason: HoldReason::Suspended, message: bad.into(), who, until: Some(at(60)) });
     }
     facts
+}
+
+/// A scheduler to which everybody gave `bad` for a name.
+fn scheduler(bad: &str) -> SchedulerView {
+    let mut view = sample_work::leased();
+    let lock = view.gpus.get_mut(&sample_work::gpu0()).unwrap();
+    (lock.owner, lock.owner_task) = (Some(bad.into()), Some(bad.into()));
+    lock.holders = vec![HolderView { id: bad.into(), what: bad.into(), since: at(-9), until: None }];
+    for lease in &mut view.leases {
+        (lease.id, lease.holder, lease.purpose) = (bad.into(), bad.into(), bad.into());
+        lease.why = lease.why.take().map(|why| WhyView { message: bad.into(), ..why });
+    }
+    for waiting in &mut view.queue {
+        (waiting.id, waiting.capability, waiting.why.message) = (bad.into(), bad.into(), bad.into());
+    }
+    view
+}
+
+fn explanation(bad: &str) -> Explanation {
+    let mut told = sample_work::explanation();
+    told.chain.iter_mut().chain([&mut told.why]).for_each(|why| why.message = bad.into());
+    (told.shortfall, told.sooner, told.ruled_out) = (Some(bad.into()), Some(bad.into()), vec![bad.into()]);
+    told
+}
+
+fn past(bad: &str) -> Past {
+    let mut past = sample_work::past();
+    past.problem = Some(bad.into());
+    for span in past.spans.iter_mut().flat_map(|(_, spans)| spans) {
+        (span.holder, span.what) = (bad.into(), bad.into());
+    }
+    past
 }
 
 /// Every page with `bad` in all of its free texts.
@@ -120,7 +157,10 @@ fn pages(bad: &str) -> Vec<String> {
         finished_at: None,
         result: Some(bad.into()),
     };
-    let queue = Queue { counts: None, open: vec![task.clone()], failed: vec![task.clone()], problem: Some(bad.into()) };
+    let mut waiting = task.clone();
+    waiting.state = TaskState::Queued;
+    let queue =
+        Queue { open: vec![task.clone()], failed: vec![task.clone()], problem: Some(bad.into()), ..Queue::default() };
     let files = [file];
     let text = Some(bad.to_owned());
     let tasks = TaskQuery { tag: text.clone(), object: text.clone(), ..TaskQuery::default() };
@@ -131,11 +171,13 @@ fn pages(bad: &str) -> Vec<String> {
     [
         html(Template::Home, &view::home::page(&facts, &queue)),
         html(Template::Drift, &view::drift::page(&facts, &DriftFilter::default(), 200, None)),
+        html(Template::Locks, &view::locks::page(&facts, &LocksQuery::default(), &past(bad))),
         html(Template::Models, &view::model::page(&facts)),
         html(Template::Runtime, &view::runtime::page(&facts, &RuntimeFacts::of(&facts, &name("swap")))),
         html(Template::Object, &view::object::page(&facts, &object, &[journal], &audit)),
         html(Template::Tasks, &view::task::list(&facts, &tasks, None, &[task.clone()], 50, (None, Some(bad)))),
-        html(Template::Task, &view::task::page(&facts, &task, &attempts, &files)),
+        html(Template::Task, &view::task::page(&facts, &waiting, Some(&explanation(bad)), &attempts, &files)),
+        html(Template::Task, &view::task::page(&facts, &task, Some(&explanation(bad)), &attempts, &files)),
         html(Template::Vault, &view::vault::list(&facts, &vault, &files, 50, none)),
         html(Template::Artifact, &view::vault::page(&facts, Digest::of(b"x"), &files, (&files, true), preview)),
         html(Template::Audit, &view::audit::page(&facts, &who, &audit, 100, none)),

@@ -114,7 +114,8 @@ fn before(name: &str) -> &'static str {
         "h3" => "\n### ",
         "li" => "\n- ",
         "td" | "th" => "| ",
-        "tr" | "p" | "div" | "section" | "article" | "pre" | "caption" | "dt" | "br" | "form" | "details" => "\n",
+        "title" | "desc" | "text" | "tr" | "p" | "div" | "section" | "article" | "pre" | "caption" | "dt" | "br"
+        | "form" | "details" => "\n",
         "dd" => ": ",
         "option" => " ",
         _ => "",
@@ -180,11 +181,26 @@ fn value<'a>(attributes: &'a [(String, String)], key: &str) -> Option<&'a str> {
     attributes.iter().find(|(name, _)| name == key).map(|(_, value)| value.as_str())
 }
 
+/// The pieces that are not inside of a drawing, which has titles of its own.
+fn outside_drawings(pieces: &[Piece]) -> Vec<&Piece> {
+    let mut depth = 0_i32;
+    let outside = pieces.iter().filter(|piece| {
+        match piece {
+            Piece::Open { name, .. } if name == "svg" => depth += 1,
+            Piece::Close(name) if name == "svg" => depth -= 1,
+            Piece::Open { .. } | Piece::Close(_) | Piece::Text(_) => {}
+        }
+        depth == 0
+    });
+    outside.collect()
+}
+
 /// Landmarks, headings, tables.
 fn structure(pieces: &[Piece]) -> Vec<String> {
     let mut faults = Vec::new();
+    let page = outside_drawings(pieces);
     for landmark in ["header", "nav", "main", "footer", "h1", "title"] {
-        let n = opened(pieces, landmark).count();
+        let n = page.iter().filter(|piece| matches!(piece, Piece::Open { name, .. } if name == landmark)).count();
         if n != 1 {
             faults.push(format!("{n} <{landmark}>"));
         }
@@ -258,6 +274,20 @@ fn names(pieces: &[Piece]) -> Vec<String> {
     faults.extend(
         opened(pieces, "img").filter(|img| value(img, "alt").is_none()).map(|_| "an image without words".into()),
     );
+    for svg in opened(pieces, "svg") {
+        let drawn = value(svg, "role") == Some("img") && value(svg, "aria-labelledby").is_some();
+        if !drawn && value(svg, "focusable") != Some("false") {
+            faults.push("a drawing without a name that is not hidden either".into());
+        }
+    }
+    for scroll in pieces.iter().filter_map(|piece| match piece {
+        Piece::Open { attributes, .. } if value(attributes, "class") == Some("scroll") => Some(attributes),
+        Piece::Open { .. } | Piece::Close(_) | Piece::Text(_) => None,
+    }) {
+        if value(scroll, "tabindex") != Some("0") || value(scroll, "aria-label").is_none_or(str::is_empty) {
+            faults.push("a scrolling box that the keyboard cannot reach, or without a name".into());
+        }
+    }
     for pre in opened(pieces, "pre") {
         if value(pre, "tabindex") != Some("0") || value(pre, "aria-label").is_none_or(str::is_empty) {
             faults.push("a scrolling text that the keyboard cannot reach, or without a name".into());
@@ -265,10 +295,13 @@ fn names(pieces: &[Piece]) -> Vec<String> {
     }
     for piece in pieces {
         let Piece::Open { name, attributes } = piece else { continue };
-        if let Some(by) = value(attributes, "aria-labelledby")
-            && !ids.contains(by)
-        {
+        let by = value(attributes, "aria-labelledby").unwrap_or_default();
+        for by in by.split_whitespace().filter(|by| !ids.contains(by)) {
             faults.push(format!("<{name}> is named by {by}, which is not there"));
+        }
+        let fill = value(attributes, "fill").and_then(|fill| fill.strip_prefix("url(#")?.strip_suffix(')'));
+        if let Some(pattern) = fill.filter(|pattern| !ids.contains(pattern)) {
+            faults.push(format!("<{name}> is filled with {pattern}, which is not there"));
         }
     }
     faults

@@ -1,6 +1,8 @@
 //! The page over a real connection: who is served, what may be asked, and what every answer carries.
 
 use arcology::act::engine::picture::Picture;
+use arcology::remember::store::LockChange;
+use arcology::remember::store::row::TaskState;
 use arcology::tell::web::api::openapi;
 use arcology::tell::web::guard::URL_BYTES_MAX;
 use arcology::tell::web::route::API_PATHS;
@@ -8,10 +10,14 @@ use serde_json::{Value, json};
 
 use super::html::{faults, links, text};
 use super::sample;
+use super::sample_work;
 use super::site::Site;
 
-const PAGES: [&str; 12] = [
+const PAGES: [&str; 15] = [
     "/",
+    "/?state=running&capability=text.summarize&runtime=swap&tag=project%3AAcme",
+    "/locks",
+    "/locks?gpu=desk%2Fgpu0&past=24h",
     "/drift",
     "/drift?sync=Drifted&kind=Loadout&held=true",
     "/objects/Loadout/desk",
@@ -31,9 +37,21 @@ async fn site() -> Site {
     site
 }
 
+/// The same with the tasks that the scheduler of the sample speaks of, and a past of locks.
+async fn busy_site() -> Site {
+    let site = site().await;
+    site.add_task("task-2", TaskState::Running).await;
+    for task in ["task-3", "task-80", "task-81", "task-82", "task-83"] {
+        site.add_task(task, TaskState::Queued).await;
+    }
+    let past = sample_work::spans().into_iter().map(LockChange::Began).collect();
+    site.state.store.lock_changes(past).await.unwrap();
+    site
+}
+
 #[tokio::test]
 async fn every_page_is_served_whole_under_strict_headers() {
-    let site = site().await;
+    let site = busy_site().await;
     for path in PAGES {
         let page = site.browse(path).await;
         assert_eq!(page.status, 200, "{path}: {}", page.text());
@@ -57,7 +75,7 @@ async fn every_page_is_served_whole_under_strict_headers() {
 
 #[tokio::test]
 async fn every_link_on_every_page_leads_somewhere() {
-    let site = site().await;
+    let site = busy_site().await;
     let mut todo: Vec<String> = PAGES.map(str::to_owned).into();
     let mut done = std::collections::BTreeSet::new();
     while let Some(path) = todo.pop() {
@@ -151,6 +169,11 @@ async fn what_is_wrong_is_told_to_programs_as_a_problem_and_to_people_as_a_page(
         ("/api/v1/tasks?limit=0", 400, "`limit` is a whole number"),
         ("/api/v1/tasks?cursor=zzz", 400, "is not a cursor"),
         ("/api/v1/resources?gpu=gpu9", 404, "no host declares the GPU"),
+        ("/api/v1/locks?gpu=gpu9", 404, "no host declares the GPU"),
+        ("/api/v1/locks?type=mutex", 400, "`type` is one of"),
+        ("/api/v1/locks?state=gone", 400, "`state` is one of"),
+        ("/api/v1/locks?cursor=t1", 400, "is not a cursor"),
+        ("/api/v1/tasks/task-9/why", 404, "no task is called `task-9`"),
         ("/api/v1/nowhere", 404, "there is no such page"),
     ] {
         let answer = site.ask("GET", path, &["Accept: text/html"]).await;
@@ -160,9 +183,15 @@ async fn what_is_wrong_is_told_to_programs_as_a_problem_and_to_people_as_a_page(
         assert!(problem["detail"].as_str().unwrap().contains(says), "{path}: {problem}");
         assert!(problem["title"].is_string() && answer.headers.contains_key("content-security-policy"), "{path}");
     }
-    for (path, status) in
-        [("/tasks/task-9", 404), ("/tasks?state=dnoe", 400), ("/nowhere", 404), ("/runtimes/A%20b", 404)]
-    {
+    for (path, status) in [
+        ("/tasks/task-9", 404),
+        ("/locks?gpu=gpu9", 404),
+        ("/locks?past=1y", 400),
+        ("/?tga=x", 400),
+        ("/tasks?state=dnoe", 400),
+        ("/nowhere", 404),
+        ("/runtimes/A%20b", 404),
+    ] {
         let page = site.browse(path).await;
         assert_eq!(page.status, status, "{path}");
         assert_eq!(faults(page.text()), Vec::<String>::new(), "{path}");

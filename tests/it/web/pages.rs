@@ -12,6 +12,7 @@ use arcology::tell::web::view::vault::Preview;
 
 use super::html::{faults, text};
 use super::sample::{self, artifact, at, key, name};
+use super::sample_work;
 
 /// Every page that is made of facts alone.
 pub fn of_facts(facts: &Facts, queue: &Queue) -> Vec<(&'static str, String)> {
@@ -19,6 +20,7 @@ pub fn of_facts(facts: &Facts, queue: &Queue) -> Vec<(&'static str, String)> {
     let mut pages = vec![
         ("home", html(Template::Home, &view::home::page(facts, queue)).unwrap()),
         ("drift", html(Template::Drift, &view::drift::page(facts, &all, 200, None)).unwrap()),
+        ("locks", html(Template::Locks, &view::locks::page(facts, &Default::default(), &sample_work::past())).unwrap()),
         ("models", html(Template::Models, &view::model::page(facts)).unwrap()),
     ];
     if let Some(page) = view::runtime::page(facts, &RuntimeFacts::of(facts, &name("swap"))) {
@@ -60,7 +62,7 @@ pub fn of_rows(facts: &Facts) -> Vec<(&'static str, String)> {
     let counts = sample::queue().counts;
     let list = |rows| html(Template::Tasks, &view::task::list(facts, &query, counts, rows, 50, none)).unwrap();
     let one = |task, attempts: &[_], files: &[_]| {
-        html(Template::Task, &view::task::page(facts, task, attempts, files)).unwrap()
+        html(Template::Task, &view::task::page(facts, task, None, attempts, files)).unwrap()
     };
     let vault = |rows| html(Template::Vault, &view::vault::list(facts, &Default::default(), rows, 50, none)).unwrap();
     let audit = |rows| {

@@ -263,7 +263,8 @@ pub fn normal_picture() -> Picture {
         (name("swap"), seen(swap_view(ModelState::Loaded), "swap /running", -3)),
         (name("local"), seen(local_view(), "builtin", -1)),
     ];
-    picture(world(&usual(), None, raised()), runtimes.into())
+    let scheduler = Arc::new(super::sample_work::shared());
+    Picture { scheduler, ..picture(world(&usual(), None, raised()), runtimes.into()) }
 }
 
 pub fn normal() -> Facts {
@@ -433,10 +434,10 @@ pub fn audit() -> Vec<AuditRow> {
 pub fn queue() -> Queue {
     let open = vec![task("task-3", TaskState::Queued), task("task-2", TaskState::Running)];
     let counts = TaskCounts { queued: 1, running: 1, done: 12, ..TaskCounts::default() };
-    Queue { counts: Some(counts), open, failed: Vec::new(), problem: None }
+    Queue { counts: Some(counts), open, ..Queue::default() }
 }
 
 pub fn troubled_queue() -> Queue {
     let counts = TaskCounts { error: 1, ..TaskCounts::default() };
-    Queue { counts: Some(counts), open: Vec::new(), failed: vec![task("task-4", TaskState::Error)], problem: None }
+    Queue { counts: Some(counts), failed: vec![task("task-4", TaskState::Error)], ..Queue::default() }
 }

@@ -11,7 +11,7 @@ use arcology::core::{Clock, Digest, Timestamp};
 use arcology::remember::store::row::{TaskRow, TaskState};
 use arcology::remember::store::{AuditEntry, Store, TaskOutcome};
 use arcology::remember::vault::Vault;
-use arcology::tell::web::{WebState, bind, serve};
+use arcology::tell::web::{Explainer, WebState, bind, serve};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::sync::watch;
@@ -66,12 +66,17 @@ impl Answer {
 
 impl Site {
     pub async fn open(picture: Picture) -> Self {
+        Self::explained(picture, None).await
+    }
+
+    /// A page beside something that explains why tasks wait.
+    pub async fn explained(picture: Picture, explainer: Option<Explainer>) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let clock: Arc<dyn Clock> = Arc::new(Still);
         let store = Store::open(&dir.path().join("store"), Arc::clone(&clock)).unwrap();
         let vault = Vault::open(&dir.path().join("vault")).unwrap();
         let (publish, picture) = watch::channel(Arc::new(picture));
-        let state = WebState { picture, store, vault, clock };
+        let state = WebState { picture, store, vault, clock, explainer };
         let listener = bind("127.0.0.1:0").await.unwrap();
         let (address, shutdown) = (listener.local_addr().unwrap(), CancellationToken::new());
         let running = tokio::spawn(serve(listener, state.clone(), shutdown.clone()));
@@ -104,6 +109,11 @@ impl Site {
         let (first, host) = (format!("{method} {path} HTTP/1.1"), format!("Host: {}", self.address));
         let lines = [&[first.as_str(), host.as_str(), "Connection: close"], headers].concat();
         self.say(&lines).await
+    }
+
+    /// A task in this state, as the sample has it.
+    pub async fn add_task(&self, id: &str, state: TaskState) {
+        self.state.store.task_add(sample::task(id, state)).await.unwrap();
     }
 
     /// A task that is done and made these files; their digests.

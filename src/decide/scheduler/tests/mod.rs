@@ -1,6 +1,10 @@
 //! Tests of the state machine, a topic a file. [`Desk`] is a small world in which every test plays.
 
 mod flow;
+mod ledger;
+mod play;
+mod properties;
+mod script;
 
 use std::sync::Arc;
 
@@ -70,7 +74,9 @@ impl Desk {
     }
 
     pub(super) fn apply(&mut self, event: Event) -> Vec<Decision> {
-        self.state.apply(event, self.now)
+        let decisions = self.state.apply(event, self.now);
+        self.state.check().unwrap();
+        decisions
     }
 
     /// Lets time pass, on both clocks.
@@ -96,24 +102,7 @@ impl Desk {
     pub(super) fn submit(&mut self, capability: &str, change: impl FnOnce(&mut Request)) -> (TaskSeq, Vec<Decision>) {
         let task = TaskSeq(self.next);
         self.next += 1;
-        let mut request = Request {
-            task,
-            id: format!("task-{}", task.0).into(),
-            capability: vec![capability.to_owned()],
-            runtime: None,
-            model: None,
-            priority: 0,
-            force: false,
-            exclusive: None,
-            not_before: None,
-            depends_on: Vec::new(),
-            runs_on_failure: false,
-            input_tokens: None,
-            output_gb: None,
-            waited_ms: 0,
-            attempts: 0,
-            backoff: None,
-        };
+        let mut request = request(task.0, capability);
         change(&mut request);
         (task, self.apply(Event::Submitted(Box::new(request))))
     }
@@ -128,6 +117,27 @@ impl Desk {
 
     pub(super) fn mode(&self) -> &'static str {
         self.state.view(self.now, 10).gpus[&gpu0()].mode
+    }
+}
+
+pub(super) fn request(seq: u64, capability: &str) -> Request {
+    Request {
+        task: TaskSeq(seq),
+        id: format!("task-{seq}").into(),
+        capability: vec![capability.to_owned()],
+        runtime: None,
+        model: None,
+        priority: 0,
+        force: false,
+        exclusive: None,
+        not_before: None,
+        depends_on: Vec::new(),
+        runs_on_failure: false,
+        input_tokens: None,
+        output_gb: None,
+        waited_ms: 0,
+        attempts: 0,
+        backoff: None,
     }
 }
 

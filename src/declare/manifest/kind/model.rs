@@ -45,6 +45,14 @@ pub struct ModelSpec {
     pub parameters: Option<String>,
 }
 
+impl ModelSpec {
+    /// GPU memory that it takes with its full context, in GB; none when it is not declared.
+    #[must_use]
+    pub fn full_vram_gb(&self) -> Option<f64> {
+        self.vram_gb.map(|weights| weights + self.context_vram_gb.unwrap_or(0.0))
+    }
+}
+
 /// What sort of model it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]

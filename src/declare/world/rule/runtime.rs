@@ -58,9 +58,6 @@ pub fn adapter(subject: Subject<'_>, _: &Candidate<'_>, report: &mut Report) {
 #[cfg(test)]
 mod tests {
     use super::super::super::fixture::{manifest, told};
-    use super::*;
-    use serde::Deserialize;
-    use serde::de::IntoDeserializer;
 
     #[test]
     fn a_gpu_that_the_host_does_not_have_is_told() {

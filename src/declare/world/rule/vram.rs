@@ -39,7 +39,7 @@ fn gpu_of<'a>(world: &Candidate<'a>, runtime: &Name) -> Option<(&'a Name, &'a Ho
 /// Reports a model that fits on no GPU it could run on, and remarks on single ones where it does not.
 pub fn model(subject: Subject<'_>, world: &Candidate<'_>, report: &mut Report) {
     let Spec::Model(spec) = &subject.document.spec else { return };
-    let Some(need) = spec.vram_gb else { return };
+    let Some(need) = spec.full_vram_gb() else { return };
     let too_small = |served: &ServedBy| {
         gpu_of(world, &served.runtime).filter(|(_, host, gpu)| need + host.reserve.vram_gb > gpu.vram_gb + ROUNDING_GB)
     };
@@ -107,7 +107,7 @@ fn loads<'a>(world: &Candidate<'a>) -> BTreeMap<(&'a str, &'a str), Load<'a>> {
     for subject in world.of_kind(Kind::Loadout) {
         let Spec::Loadout(spec) = &subject.document.spec else { continue };
         for wish in wishes(world, spec).into_iter().filter(Wish::is_loaded) {
-            let (Some((host_name, host, gpu)), Some(need)) = (gpu_of(world, wish.runtime), wish.spec.vram_gb) else {
+            let (Some((host_name, host, gpu)), Some(need)) = (gpu_of(world, wish.runtime), wish.spec.full_vram_gb()) else {
                 continue;
             };
             let load = loads.entry((host_name.as_str(), gpu.id.as_str()));

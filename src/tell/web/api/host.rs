@@ -32,7 +32,9 @@ pub struct GpuRow {
     pub host: String,
     pub id: String,
     /// How it may be used now: `shared`, `draining` or `exclusive`.
-    pub mode: &'static str,
+    pub mode: Option<&'static str>,
+    /// Of the memory that models take, what nothing uses and no loadout wants loaded.
+    pub vram_idle_gb: Option<f64>,
     pub util_pct: Option<f64>,
     pub vram_used_gb: Option<f64>,
     pub vram_total_gb: Option<f64>,
@@ -117,12 +119,6 @@ pub fn gpu_seen<'a>(facts: &'a Facts, host: &Name, gpu: &Name) -> Option<&'a Obs
     facts.picture.gpus.get(&(host.clone(), gpu.clone()))
 }
 
-/// How a GPU may be used now. Nothing takes GPU locks in this version, so that every GPU is shared.
-#[must_use]
-pub fn mode_of(_facts: &Facts, _host: &Name, _gpu: &Name) -> &'static str {
-    "shared"
-}
-
 impl HostRow {
     fn of(facts: &Facts, name: &Name, local: bool) -> Self {
         let seen = host_seen(facts, name);
@@ -147,6 +143,7 @@ impl HostRow {
 impl GpuRow {
     fn of(facts: &Facts, host: &Name, spec: &GpuSpec) -> Self {
         let seen = gpu_seen(facts, host, &spec.id);
+        let lock = facts.picture.scheduler.lock(host, &spec.id);
         let view = seen.and_then(|seen| seen.fresh(facts.now));
         let process = |process: &crate::decide::host_view::GpuProcess| ProcessRow {
             pid: process.pid,
@@ -156,7 +153,8 @@ impl GpuRow {
         Self {
             host: host.to_string(),
             id: spec.id.to_string(),
-            mode: mode_of(facts, host, &spec.id),
+            mode: lock.map(|lock| lock.mode),
+            vram_idle_gb: lock.map(|lock| hundredths(lock.idle_gb)),
             util_pct: view.and_then(|view| view.util_pct).map(tenths),
             vram_used_gb: view.map(|view| hundredths(view.used_gb)),
             vram_total_gb: view.map(|view| hundredths(view.total_gb)),

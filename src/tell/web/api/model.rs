@@ -5,7 +5,9 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use crate::core::{Name, Reading, Timestamp};
+use crate::decide::scheduler::ModelAt;
 use crate::decide::view::{ModelState, ModelView};
+use crate::declare::manifest::kind::loadout::{DesiredState, LoadoutModel};
 use crate::declare::manifest::kind::model::ModelSpec;
 use crate::tell::web::facts::Facts;
 
@@ -27,6 +29,9 @@ pub struct ModelRow {
     pub capabilities: Vec<String>,
     /// `loaded`, `unloaded`, `loading` or `unknown`.
     pub state: &'static str,
+    /// True when it is loaded, nothing that Arcology runs uses it and no loadout wants it loaded: memory that is held for
+    /// nothing. Null when that is not known.
+    pub idle: Option<bool>,
     pub last_used_at: Option<Timestamp>,
     pub observed_at: Option<Timestamp>,
     pub source: String,
@@ -46,6 +51,8 @@ pub struct ModelFacts<'a> {
     pub declared: Option<(&'a Name, &'a ModelSpec)>,
     pub served_as: &'a str,
     pub seen: Option<&'a ModelView>,
+    /// Whether it takes memory for nothing; none when that is not known.
+    pub idle: Option<bool>,
 }
 
 /// Every model that is declared or was seen, by runtime, declared ones first.
@@ -59,7 +66,7 @@ pub fn all(facts: &Facts) -> Vec<ModelFacts<'_>> {
             let runtime = RuntimeFacts::of(facts, &served.runtime);
             let served_as = served.served_as.as_deref().unwrap_or(name.as_str());
             let seen = runtime.last_view().and_then(|view| view.model(served_as));
-            let model = ModelFacts { runtime, declared: Some((name, spec)), served_as, seen };
+            let model = ModelFacts { runtime, declared: Some((name, spec)), served_as, seen, idle: None };
             found.entry(runtime.name).or_default().push(model);
         }
     }
@@ -70,11 +77,36 @@ pub fn all(facts: &Facts) -> Vec<ModelFacts<'_>> {
             .models
             .iter()
             .filter(|seen| !declared.iter().any(|model| view.real_name(model.served_as) == seen.name))
-            .map(|seen| ModelFacts { runtime, declared: None, served_as: &seen.name, seen: Some(seen) })
+            .map(|seen| ModelFacts { runtime, declared: None, served_as: &seen.name, seen: Some(seen), idle: None })
             .collect();
         declared.extend(undeclared);
     }
-    found.into_values().flatten().collect()
+    let all = found.into_values().flatten();
+    all.map(|model| ModelFacts { idle: idle(facts, &model), ..model }).collect()
+}
+
+/// Whether a model takes memory for nothing: it is loaded, no task uses it, and no loadout of its host wants it loaded.
+fn idle(facts: &Facts, model: &ModelFacts<'_>) -> Option<bool> {
+    match (model.state(), model.seen) {
+        (ModelState::Unknown, _) | (_, None) => None,
+        (ModelState::Loading | ModelState::Unloading | ModelState::Unloaded, Some(_)) => Some(false),
+        (ModelState::Loaded, Some(seen)) => {
+            let at = ModelAt { runtime: model.runtime.name.clone(), served_as: seen.name.as_str().into() };
+            let scheduler = &facts.picture.scheduler;
+            let used = scheduler.in_use.contains_key(&at) || scheduler.moving.contains_key(&at);
+            Some(!used && !wanted(facts, model))
+        }
+    }
+}
+
+/// Whether a loadout of its host wants it loaded.
+fn wanted(facts: &Facts, model: &ModelFacts<'_>) -> bool {
+    let (Some((name, _)), Some(runtime)) = (model.declared, model.runtime.spec) else { return false };
+    let mut loadouts = facts.picture.world.loadouts().filter(|(_, loadout)| loadout.host == runtime.host);
+    loadouts.any(|(_, loadout)| {
+        let pinned = |entry: &LoadoutModel| entry.model == *name && entry.state == DesiredState::Loaded;
+        loadout.copilot.as_ref() == Some(name) || loadout.models.iter().any(pinned)
+    })
 }
 
 impl ModelFacts<'_> {
@@ -117,6 +149,7 @@ impl ModelFacts<'_> {
             throughput: None,
             capabilities: self.capabilities().to_vec(),
             state: contract_word(self.state()),
+            idle: self.idle,
             last_used_at: None,
             observed_at: self.runtime.picture.and_then(|picture| picture.view.at()),
             source: self.runtime.source(),

@@ -5,10 +5,11 @@
 use serde_json::{Map, Value, json};
 
 use crate::core::Kind;
-use crate::remember::store::row::TaskState;
+use crate::remember::store::row::{LockKind, TaskState};
 
 use super::drift::SYNC_WORDS;
 use super::list::{LIMIT_DEFAULT, LIMIT_MAX};
+use super::lock::STATES;
 
 /// A path: what it answers, whether that is a list, and its parameters.
 struct Path {
@@ -19,7 +20,7 @@ struct Path {
     query: &'static [&'static str],
 }
 
-const PATHS: [Path; 12] = [
+const PATHS: [Path; 14] = [
     Path {
         path: "/api/v1/status",
         summary: "One screen: revision, source, objects, runtimes, tasks, what needs attention first.",
@@ -36,6 +37,7 @@ const PATHS: [Path; 12] = [
             "tasks",
             "attention",
             "locks",
+            "eta_coverage",
             "incidents",
             "store_problem",
         ],
@@ -89,6 +91,7 @@ const PATHS: [Path; 12] = [
             "throughput",
             "capabilities",
             "state",
+            "idle",
             "last_used_at",
             "observed_at",
             "source",
@@ -104,6 +107,32 @@ const PATHS: [Path; 12] = [
         query: &["state", "capability", "runtime", "tag", "object", "limit", "cursor"],
     },
     Path { path: "/api/v1/tasks/{id}", summary: "One task.", keys: TASK_KEYS, list: false, query: &[] },
+    Path {
+        path: "/api/v1/tasks/{id}/why",
+        summary: "Why a task waits: what was ruled out, what is missing, when it clears, what would start it sooner.",
+        keys: &["id", "state", "why", "chain", "ruled_out", "shortfall", "sooner", "eta", "ahead", "generated_at"],
+        list: false,
+        query: &[],
+    },
+    Path {
+        path: LOCKS,
+        summary: "Who holds which GPU: what is held, what waits, then what is past, the newest first.",
+        keys: &[
+            "type",
+            "state",
+            "host",
+            "gpu",
+            "owner",
+            "owner_task_id",
+            "what",
+            "since",
+            "until",
+            "expected_at",
+            "why",
+        ],
+        list: true,
+        query: &["gpu", "type", "state", "limit", "cursor"],
+    },
     Path {
         path: "/api/v1/drift",
         summary: "Every object, what is declared beside what is observed; the most urgent first, then by kind and name.",
@@ -178,6 +207,9 @@ const PATHS: [Path; 12] = [
     },
 ];
 
+/// Its filters are words of its own.
+const LOCKS: &str = "/api/v1/locks";
+
 const TASK_KEYS: &[&str] = &[
     "id",
     "state",
@@ -220,7 +252,8 @@ pub fn document() -> Value {
 }
 
 fn operation(path: &Path) -> Value {
-    let parameters: Vec<_> = in_path(path.path).chain(path.query.iter().map(|name| query_parameter(name))).collect();
+    let parameters: Vec<_> =
+        in_path(path.path).chain(path.query.iter().map(|name| query_parameter(path.path, name))).collect();
     json!({
         "summary": path.summary,
         "parameters": parameters,
@@ -240,8 +273,10 @@ fn in_path(path: &'static str) -> impl Iterator<Item = Value> {
     names.map(|name| json!({"name": name, "in": "path", "required": true, "schema": {"type": "string"}}))
 }
 
-fn query_parameter(name: &str) -> Value {
+fn query_parameter(path: &str, name: &str) -> Value {
     let schema = match name {
+        "state" if path == LOCKS => json!({"type": "string", "enum": STATES}),
+        "type" if path == LOCKS => json!({"type": "string", "enum": LockKind::ALL}),
         "limit" => json!({"type": "integer", "minimum": 1, "maximum": LIMIT_MAX, "default": LIMIT_DEFAULT}),
         "sync" => json!({"type": "string", "enum": SYNC_WORDS}),
         "kind" => json!({"type": "string", "enum": Kind::ALL}),

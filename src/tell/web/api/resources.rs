@@ -6,6 +6,7 @@ use crate::core::Timestamp;
 use crate::tell::web::facts::Facts;
 
 use super::host::{self, Cpu, GpuRow, HostRow, Ram};
+use super::lock::{self, LockBrief};
 
 /// What the machines have and use. Null is: not known now.
 #[derive(Clone, Debug, Serialize)]
@@ -17,7 +18,7 @@ pub struct Resources {
     pub cpu: Cpu,
     pub ram_gb: Ram,
     pub hosts: Vec<HostRow>,
-    pub locks: Vec<serde_json::Value>,
+    pub locks: Vec<LockBrief>,
     /// Of `gpu`, `cpu` and `ram_gb`: when the oldest of them was seen.
     pub observed_at: Option<Timestamp>,
 }
@@ -25,7 +26,8 @@ pub struct Resources {
 /// What is measured of a GPU.
 #[derive(Clone, Copy, Debug, Serialize)]
 pub struct Gpu {
-    pub mode: &'static str,
+    /// How it may be used now: `shared`, `draining` or `exclusive`.
+    pub mode: Option<&'static str>,
     pub util_pct: Option<f64>,
     pub vram_used_gb: Option<f64>,
     pub vram_total_gb: Option<f64>,
@@ -61,7 +63,7 @@ pub fn of(facts: &Facts, wanted: Option<&str>) -> Result<Resources, Vec<String>>
         cpu: machine.map(|host| host.cpu).unwrap_or_default(),
         ram_gb: machine.map(|host| host.ram_gb).unwrap_or_default(),
         observed_at: times.into_iter().flatten().min(),
-        locks: Vec::new(),
+        locks: lock::briefs(facts),
         gpus,
         hosts,
     })

@@ -8,6 +8,7 @@ use crate::tell::web::attention::{self, Attention};
 use crate::tell::web::facts::{Facts, Queue, TaskCounts};
 
 use super::host::{self, GpuRow, HostRow};
+use super::lock::{self, LockBrief};
 use super::runtime::{self, RuntimeBrief};
 
 /// One screen of status.
@@ -26,7 +27,9 @@ pub struct Status {
     /// Null when the store could not be read; `store_problem` says why.
     pub tasks: Option<TaskCounts>,
     pub attention: Vec<Attention>,
-    pub locks: Vec<serde_json::Value>,
+    pub locks: Vec<LockBrief>,
+    /// How often a task ended inside the band that was told when it was asked for.
+    pub eta_coverage: EtaCoverage,
     pub incidents: Incidents,
     pub store_problem: Option<String>,
 }
@@ -57,6 +60,20 @@ pub struct ObjectCounts {
     pub held: u64,
 }
 
+/// How good estimates were.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct EtaCoverage {
+    pub inside: u64,
+    pub total: u64,
+}
+
+impl EtaCoverage {
+    fn of(facts: &Facts) -> Self {
+        let told = facts.picture.scheduler.eta_coverage;
+        Self { inside: told.inside, total: told.total }
+    }
+}
+
 /// Nothing opens incidents in this version.
 #[derive(Clone, Copy, Debug, Default, Serialize)]
 pub struct Incidents {
@@ -78,7 +95,8 @@ impl Status {
             gpus: host::gpus(facts),
             tasks: queue.counts,
             attention: attention::list(facts, queue),
-            locks: Vec::new(),
+            locks: lock::briefs(facts),
+            eta_coverage: EtaCoverage::of(facts),
             incidents: Incidents::default(),
             store_problem: facts.picture.store_problem.clone().or_else(|| queue.problem.clone()),
         }

@@ -4,6 +4,7 @@ use serde::Serialize;
 
 use crate::core::Timestamp;
 use crate::remember::store::row::{ArtifactRow, AttemptRow, TaskError, TaskRow, TaskState, Why};
+use crate::tell::web::outlook::{Outlook, Outlooks};
 
 /// How many lines of the newest attempt's log are shown.
 pub const LOG_LINES_MAX: usize = 20;
@@ -15,7 +16,7 @@ pub struct TaskStatus {
     pub state: TaskState,
     pub runtime_assigned: Option<String>,
     pub model_used: Option<String>,
-    /// Null when nothing is known to estimate from.
+    /// The likely one; for a running task, what is left of it. Null when nothing is known to estimate from.
     pub eta_seconds: Option<u64>,
     pub eta: Option<Eta>,
     pub why: Option<Why>,
@@ -78,6 +79,22 @@ impl TaskStatus {
             created_at: task.created_at,
             started_at: task.started_at,
             finished_at: task.finished_at,
+        }
+    }
+
+    /// The same with what the scheduler says of it now.
+    #[must_use]
+    pub fn expecting(self, outlooks: &Outlooks<'_>, outlook: Outlook) -> Self {
+        let left = outlooks.seconds_left(&outlook);
+        Self {
+            eta_seconds: outlook.band.map(|band| band.likely).or(left),
+            eta: outlook.band.map(|band| Eta {
+                optimistic: band.optimistic,
+                likely: band.likely,
+                pessimistic: band.pessimistic,
+            }),
+            why: outlook.why,
+            ..self
         }
     }
 }

@@ -8,11 +8,13 @@ use serde::Serialize;
 use serde_json::Value;
 
 use crate::core::{Digest, Kind, Name, ObjectKey};
+use crate::decide::scheduler::GpuId;
 use crate::remember::store::row::{ArtifactRow, AuditRow, TaskRow};
 use crate::remember::store::{ArtifactFilter, AuditFilter, Page, TaskFilter};
 use crate::tell::web::api::artifact::{ArtifactBody, ArtifactItem, inputs_of};
 use crate::tell::web::api::drift::{self, DriftFilter, DriftRow};
 use crate::tell::web::api::list::{self, LIMIT_DEFAULT, List};
+use crate::tell::web::api::lock::{self, LockQuery, LockRow};
 use crate::tell::web::api::model::{self, ModelRow};
 use crate::tell::web::api::object::ObjectBody;
 use crate::tell::web::api::openapi;
@@ -20,9 +22,13 @@ use crate::tell::web::api::resources::{self, Resources};
 use crate::tell::web::api::runtime::{self, RuntimeRow};
 use crate::tell::web::api::status::Status;
 use crate::tell::web::api::task::TaskStatus;
+use crate::tell::web::api::why::WhyBody;
+use crate::tell::web::facts::Facts;
+use crate::tell::web::outlook::Outlooks;
 use crate::tell::web::problem::Problem;
 use crate::tell::web::query::Params;
 use crate::tell::web::state::WebState;
+use crate::tell::web::view::task::TaskQuery;
 
 type Answer<T> = Result<Json<T>, Problem>;
 
@@ -30,13 +36,15 @@ type Answer<T> = Result<Json<T>, Problem>;
 const USED_BY_SEARCHED: u32 = 500;
 
 /// Every path, as the router writes it.
-pub const PATHS: [&str; 12] = [
+pub const PATHS: [&str; 14] = [
     "/api/v1/status",
     "/api/v1/resources",
     "/api/v1/runtimes",
     "/api/v1/models",
     "/api/v1/tasks",
     "/api/v1/tasks/{id}",
+    "/api/v1/tasks/{id}/why",
+    "/api/v1/locks",
     "/api/v1/drift",
     "/api/v1/artifacts",
     "/api/v1/artifacts/{sha}",
@@ -54,6 +62,8 @@ pub fn router(state: WebState) -> Router {
         .route("/api/v1/models", get(models))
         .route("/api/v1/tasks", get(tasks))
         .route("/api/v1/tasks/{id}", get(task))
+        .route("/api/v1/tasks/{id}/why", get(why))
+        .route("/api/v1/locks", get(locks))
         .route("/api/v1/drift", get(drift))
         .route("/api/v1/artifacts", get(artifacts))
         .route("/api/v1/artifacts/{sha}", get(artifact))
@@ -65,18 +75,57 @@ pub fn router(state: WebState) -> Router {
 
 async fn status(State(state): State<WebState>, uri: Uri) -> Answer<Status> {
     Params::read(&uri, &[])?;
-    let queue = state.queue().await;
+    let queue = state.queue(TaskQuery::default()).await;
     Ok(Json(Status::of(&state.facts(), &queue)))
 }
 
 async fn resources(State(state): State<WebState>, uri: Uri) -> Answer<Resources> {
     let params = Params::read(&uri, &["gpu"])?;
     let found = resources::of(&state.facts(), params.get("gpu"));
-    found.map(Json).map_err(|names| {
-        let problem =
-            Problem::not_found(format!("no host declares the GPU `{}`", params.get("gpu").unwrap_or_default()));
-        if names.is_empty() { problem } else { problem.help(format!("there is {}", names.join(", "))) }
-    })
+    found.map(Json).map_err(|names| no_gpu(params.get("gpu").unwrap_or_default(), &names))
+}
+
+/// What is not over comes first, from the scheduler; what is past follows, from the store, the newest first.
+async fn locks(State(state): State<WebState>, uri: Uri) -> Answer<List<LockRow>> {
+    let params = Params::read(&uri, &["gpu", "type", "state", "limit", "cursor"])?;
+    let facts = state.facts();
+    let filter = LockQuery {
+        gpu: gpu_param(&params, &facts)?,
+        kind: params.lock_kind()?,
+        state: params.word("state", &lock::STATES)?,
+    };
+    let limit = params.limit(LIMIT_DEFAULT)?;
+    let in_past = params.get("cursor").filter(|cursor| !cursor.starts_with('+'));
+    let (mut rows, mut next) = (Vec::new(), None);
+    if in_past.is_none() {
+        let present: Vec<_> =
+            lock::present(&facts.picture.scheduler).into_iter().filter(|row| filter.keeps(row)).collect();
+        (rows, next) = list::cut(present, limit, params.get("cursor"), LockRow::order);
+    }
+    if next.is_none() && filter.wants_past() {
+        // A full page leads on to the past; that there is one is asked with a single row.
+        let left = limit - rows.len();
+        let page = Page::new(Some(u32::try_from(left.max(1)).unwrap_or(u32::MAX)), in_past.map(str::to_owned));
+        let past = state.store.lock_list(filter.past(), page).await?;
+        if left > 0 {
+            rows.extend(past.items.iter().map(lock::past));
+            next = past.next;
+        } else {
+            next = (!past.items.is_empty()).then(|| lock::AFTER_PRESENT.to_owned());
+        }
+    }
+    Ok(Json(List::new(rows, next, &facts)))
+}
+
+/// The GPU that `?gpu=` names.
+pub(super) fn gpu_param(params: &Params, facts: &Facts) -> Result<Option<GpuId>, Problem> {
+    let Some(wanted) = params.get("gpu") else { return Ok(None) };
+    lock::gpu_called(facts, wanted).map(Some).map_err(|names| no_gpu(wanted, &names))
+}
+
+fn no_gpu(wanted: &str, names: &[String]) -> Problem {
+    let problem = Problem::not_found(format!("no host declares the GPU `{wanted}`"));
+    if names.is_empty() { problem } else { problem.help(format!("there is {}", names.join(", "))) }
 }
 
 async fn runtimes(State(state): State<WebState>, uri: Uri) -> Answer<List<RuntimeRow>> {
@@ -112,17 +161,33 @@ async fn drift(State(state): State<WebState>, uri: Uri) -> Answer<List<DriftRow>
 async fn tasks(State(state): State<WebState>, uri: Uri) -> Answer<List<TaskStatus>> {
     let params = Params::read(&uri, &["state", "capability", "runtime", "tag", "object", "limit", "cursor"])?;
     let page = state.store.tasks(task_filter(&params)?, store_page(&params, LIMIT_DEFAULT)?).await?;
-    let mut items = Vec::with_capacity(page.items.len());
+    let mut bare = Vec::with_capacity(page.items.len());
     for row in &page.items {
-        items.push(task_status(&state, row).await?);
+        bare.push(task_status(&state, row).await?);
     }
-    Ok(Json(List::new(items, page.next, &state.facts())))
+    let facts = state.facts();
+    let outlooks = Outlooks::of(&facts);
+    let told = bare.into_iter().zip(&page.items);
+    let items = told.map(|(status, row)| status.expecting(&outlooks, outlooks.task(row, None))).collect();
+    Ok(Json(List::new(items, page.next, &facts)))
 }
 
 async fn task(State(state): State<WebState>, Path(id): Path<String>, uri: Uri) -> Answer<TaskStatus> {
     Params::read(&uri, &[])?;
     let row = find_task(&state, &id).await?;
-    Ok(Json(task_status(&state, &row).await?))
+    let bare = task_status(&state, &row).await?;
+    let (explanation, facts) = (state.explain(&row.id).await, state.facts());
+    let outlooks = Outlooks::of(&facts);
+    let outlook = outlooks.task(&row, explanation.as_ref());
+    Ok(Json(bare.expecting(&outlooks, outlook)))
+}
+
+async fn why(State(state): State<WebState>, Path(id): Path<String>, uri: Uri) -> Answer<WhyBody> {
+    Params::read(&uri, &[])?;
+    let row = find_task(&state, &id).await?;
+    let (explanation, facts) = (state.explain(&row.id).await, state.facts());
+    let outlook = Outlooks::of(&facts).task(&row, explanation.as_ref());
+    Ok(Json(WhyBody::of(&row, outlook, explanation.as_ref(), facts.now)))
 }
 
 async fn task_status(state: &WebState, row: &TaskRow) -> Result<TaskStatus, Problem> {

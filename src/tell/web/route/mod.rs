@@ -23,6 +23,7 @@ pub fn pages(state: WebState, shutdown: CancellationToken) -> Router {
         .route("/", get(page::home))
         .route("/drift", get(page::drift))
         .route("/objects/{kind}/{name}", get(page::object))
+        .route("/locks", get(page::locks))
         .route("/tasks", get(page::tasks))
         .route("/tasks/{id}", get(page::task))
         .route("/runtimes/{name}", get(page::runtime))

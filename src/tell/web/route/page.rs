@@ -10,16 +10,17 @@ use crate::remember::store::row::{ArtifactRow, JournalRow};
 use crate::remember::store::{AuditFilter, Page};
 use crate::tell::web::api::drift::DriftFilter;
 use crate::tell::web::api::runtime::RuntimeFacts;
-use crate::tell::web::facts::TaskCounts;
+use crate::tell::web::facts::{Facts, TaskCounts};
 use crate::tell::web::preview;
 use crate::tell::web::problem::Problem;
 use crate::tell::web::query::Params;
 use crate::tell::web::render::{self, Template};
 use crate::tell::web::state::WebState;
 use crate::tell::web::view;
+use crate::tell::web::view::locks::{LocksQuery, Past, spans_each};
 
 use super::api::{
-    VAULT_KEYS, artifact_filter, artifacts_of, find_artifact, find_task, no_object, object_key, store_page,
+    VAULT_KEYS, artifact_filter, artifacts_of, find_artifact, find_task, gpu_param, no_object, object_key, store_page,
     task_filter, used_by,
 };
 
@@ -31,8 +32,8 @@ const HISTORY_SHOWN: u32 = 20;
 const JOURNAL_SEARCHED: u32 = 1_000;
 
 pub(super) async fn home(State(state): State<WebState>, uri: Uri) -> Answer {
-    Params::read(&uri, &[])?;
-    let queue = state.queue().await;
+    let params = Params::read(&uri, &["state", "capability", "runtime", "tag"])?;
+    let queue = state.queue(task_query(&params)?).await;
     html(Template::Home, &view::home::page(&state.facts(), &queue))
 }
 
@@ -59,15 +60,19 @@ pub(super) async fn object(
     html(Template::Object, &page)
 }
 
-pub(super) async fn tasks(State(state): State<WebState>, uri: Uri) -> Answer {
-    let params = Params::read(&uri, &["state", "capability", "runtime", "tag", "object", "limit", "cursor"])?;
-    let query = view::task::TaskQuery {
+fn task_query(params: &Params) -> Result<view::task::TaskQuery, Problem> {
+    Ok(view::task::TaskQuery {
         state: params.state()?,
         capability: params.text("capability"),
-        runtime: params.text("runtime"),
+        runtime: params.name("runtime")?.map(|name| name.to_string()),
         tag: params.text("tag"),
         object: params.object("object")?.map(|key| key.to_string()),
-    };
+    })
+}
+
+pub(super) async fn tasks(State(state): State<WebState>, uri: Uri) -> Answer {
+    let params = Params::read(&uri, &["state", "capability", "runtime", "tag", "object", "limit", "cursor"])?;
+    let query = task_query(&params)?;
     let limit = params.limit(view::task::ROWS_DEFAULT)?;
     let listing = state.store.tasks(task_filter(&params)?, store_page(&params, limit)?).await?;
     let counts = state.store.task_counts().await.ok().map(TaskCounts::of);
@@ -80,7 +85,33 @@ pub(super) async fn task(State(state): State<WebState>, Path(id): Path<String>, 
     let row = find_task(&state, &id).await?;
     let attempts = state.store.attempts(&row.id).await?;
     let artifacts = artifacts_of(&state, &row.id).await?;
-    html(Template::Task, &view::task::page(&state.facts(), &row, &attempts, &artifacts))
+    let explanation = state.explain(&row.id).await;
+    html(Template::Task, &view::task::page(&state.facts(), &row, explanation.as_ref(), &attempts, &artifacts))
+}
+
+pub(super) async fn locks(State(state): State<WebState>, uri: Uri) -> Answer {
+    let params = Params::read(&uri, &["gpu", "past"])?;
+    let facts = state.facts();
+    let query = LocksQuery {
+        gpu: gpu_param(&params, &facts)?,
+        past: params.word("past", &view::locks::PASTS.map(|(word, _)| word))?,
+    };
+    let past = past_of(&state, &facts, &query).await;
+    html(Template::Locks, &view::locks::page(&facts, &query, &past))
+}
+
+/// What the store remembers of the GPUs that are shown. What holds them now is known without it.
+async fn past_of(state: &WebState, facts: &Facts, query: &LocksQuery) -> Past {
+    let (gpus, since) = (query.gpus(facts), query.since(facts.now));
+    let limit = spans_each(gpus.len());
+    let mut past = Past::default();
+    for gpu in gpus {
+        match state.store.lock_spans_of(gpu.host.clone(), gpu.gpu.clone(), since, limit).await {
+            Ok(spans) => past.spans.push((gpu, spans)),
+            Err(error) => past.problem = Some(error.to_string()),
+        }
+    }
+    past
 }
 
 pub(super) async fn runtime(State(state): State<WebState>, Path(name): Path<String>, uri: Uri) -> Answer {

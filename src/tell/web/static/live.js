@@ -18,12 +18,15 @@
   var again = false;
   var serverAhead = Date.parse(document.getElementById("facts").dataset.made) - Date.now();
 
+  function span(ms) {
+    if (ms < 60000) { return Math.floor(ms / 1000) + " s"; }
+    if (ms < 3600000) { return Math.floor(ms / 60000) + " min"; }
+    if (ms < 86400000) { return Math.floor(ms / 3600000) + " h"; }
+    return Math.floor(ms / 86400000) + " d";
+  }
+
   function age(ms) {
-    if (ms < 1000) { return "just now"; }
-    if (ms < 60000) { return Math.floor(ms / 1000) + " s ago"; }
-    if (ms < 3600000) { return Math.floor(ms / 60000) + " min ago"; }
-    if (ms < 86400000) { return Math.floor(ms / 3600000) + " h ago"; }
-    return Math.floor(ms / 86400000) + " d ago";
+    return ms < 1000 ? "just now" : span(ms) + " ago";
   }
 
   function growOlder() {
@@ -31,6 +34,8 @@
     document.querySelectorAll("time[datetime]:not([data-fixed])").forEach(function (time) {
       var ms = now - Date.parse(time.dateTime);
       if (/ ago$|^just now$/.test(time.textContent) && ms >= 0) { time.textContent = age(ms); }
+      // What was to come may not pass for what has come: only the server says that it has.
+      if (/^in |^any moment$/.test(time.textContent)) { time.textContent = ms < -1000 ? "in " + span(-ms) : "any moment"; }
     });
     if (cutSince !== null) {
       broken.textContent = "Connection to Arcology lost " + age(Date.now() - cutSince) + ". What stands below was true then; it is not updated.";
@@ -57,16 +62,23 @@
     return Array.prototype.map.call(root.querySelectorAll("details"), function (one) { return one.open; });
   }
 
+  // Drawings that were scrolled stay where they were.
+  function scrolls(root) {
+    return Array.prototype.map.call(root.querySelectorAll(".scroll"), function (one) { return one.scrollLeft; });
+  }
+
   function put(page) {
     ["facts", "main"].forEach(function (id) {
       var fresh = page.getElementById(id);
       var old = document.getElementById(id);
       if (!fresh || !old || fresh.textContent === old.textContent && fresh.innerHTML === old.innerHTML) { return; }
       var open = openDetails(old);
+      var scrolled = scrolls(old);
       var focused = old.contains(document.activeElement) ? document.activeElement.getAttribute("href") : null;
       old.replaceWith(document.importNode(fresh, true));
       var placed = document.getElementById(id);
       placed.querySelectorAll("details").forEach(function (one, at) { one.open = Boolean(open[at]); });
+      placed.querySelectorAll(".scroll").forEach(function (one, at) { if (scrolled[at] !== undefined) { one.scrollLeft = scrolled[at]; } });
       if (focused !== null) {
         var same = Array.prototype.find.call(placed.querySelectorAll("a[href]"), function (a) { return a.getAttribute("href") === focused; });
         if (same) { same.focus({ preventScroll: true }); }

@@ -42,9 +42,10 @@ pub struct NavItem {
 }
 
 /// The parts of the page that the navigation names.
-const NAV: [(&str, &str); 6] = [
+const NAV: [(&str, &str); 7] = [
     ("Status", "/"),
     ("Objects", "/drift"),
+    ("Locks", "/locks"),
     ("Tasks", "/tasks"),
     ("Models", "/models"),
     ("Vault", "/vault"),

@@ -4,24 +4,24 @@ use serde::Serialize;
 
 use crate::core::Name;
 use crate::core::text::count;
-use crate::declare::manifest::Spec;
 use crate::tell::web::api::runtime;
 use crate::tell::web::api::status::{ObjectCounts, SourceBody};
 use crate::tell::web::attention::{self, Attention, Severity};
 use crate::tell::web::facts::{Facts, Queue, TaskCounts};
 
+use super::control::{self, ActivePolicy};
 use super::drift::nothing_declared;
 use super::frame::Frame;
 use super::href;
 use super::hud::{self, HostHud};
+use super::lock::{self, LockTile};
 use super::part::{CommitView, Empty, Link, Mark, Stamp, Tone, gigabytes};
+use super::queue::QueuePart;
 use super::runtime::Tile;
-use super::task::TaskLine;
+use super::task::ROWS_DEFAULT;
 
 /// The most items that the front page lists; the rest is counted.
 const ATTENTION_SHOWN_MAX: usize = 8;
-/// The most waiting or running tasks that the front page lists.
-pub const QUEUE_SHOWN_MAX: usize = 8;
 
 /// The front page.
 #[derive(Clone, Debug, Serialize)]
@@ -37,12 +37,13 @@ pub struct Page {
     pub machines: Vec<HostHud>,
     pub runtimes: Vec<Tile>,
     pub no_runtimes: Empty,
-    pub queue: Vec<TaskLine>,
-    pub queue_more: u64,
-    pub no_queue: Empty,
+    /// The lock of each GPU.
+    pub locks: Vec<LockTile>,
+    pub queue: QueuePart,
     pub source: SourceTile,
     pub hosts: Vec<HostLine>,
-    pub policies: Vec<PolicyLine>,
+    /// The policy in force for each host.
+    pub policies: Vec<ActivePolicy>,
     pub no_policies: Empty,
 }
 
@@ -90,26 +91,14 @@ pub struct HostLine {
     pub brake: Option<Mark>,
 }
 
-/// A policy: for whom, and what it says.
-#[derive(Clone, Debug, Serialize)]
-pub struct PolicyLine {
-    pub name: String,
-    pub href: String,
-    pub hosts: String,
-    pub settings: Vec<(String, String)>,
-    pub commit: Option<CommitView>,
-}
-
 /// The front page.
 #[must_use]
 pub fn page(facts: &Facts, queue: &Queue) -> Page {
     let items = attention::list(facts, queue);
     let counts = ObjectCounts::of(facts);
     let world = &facts.picture.world;
-    let open = queue.counts.map_or(0, |counts| counts.open());
-    let shown = queue.open.len().min(QUEUE_SHOWN_MAX);
     Page {
-        frame: frame(facts),
+        frame: frame(facts, queue),
         headline: headline(facts, &counts, &items),
         summary: summary(&counts, queue.counts),
         counts: count_links(&counts, queue.counts),
@@ -122,22 +111,18 @@ pub fn page(facts: &Facts, queue: &Queue) -> Page {
             "No runtime is declared. Arcology can look for some and print their manifests.",
             Some("arcology schema runtime"),
         ),
-        queue: queue.open.iter().take(QUEUE_SHOWN_MAX).map(|task| TaskLine::of(task, facts.now)).collect(),
-        queue_more: open.saturating_sub(u64::try_from(shown).unwrap_or(u64::MAX)),
-        no_queue: match &queue.problem {
-            Some(problem) => Empty::new(format!("The queue is not known: {problem}"), Some("arcology status")),
-            None => Empty::new("Nothing waits and nothing runs.", Some("arcology submit FILE --wait")),
-        },
+        locks: lock::tiles(facts),
+        queue: QueuePart::of(facts, queue),
         source: SourceTile::of(facts),
         hosts: hosts(facts),
-        policies: policies(facts),
+        policies: control::policies(facts),
         no_policies: Empty::new("No policy is declared; the defaults apply.", Some("arcology schema Policy")),
     }
 }
 
 /// The list of what comes first begins with what banners say elsewhere; once is enough.
-fn frame(facts: &Facts) -> Frame {
-    let mut frame = Frame::new(facts, "Status", "/", "/");
+fn frame(facts: &Facts, queue: &Queue) -> Frame {
+    let mut frame = Frame::new(facts, "Status", "/", queue.query.address_at("/", ROWS_DEFAULT, None));
     frame.banners.retain(|banner| banner.mark.tone != Tone::Bad);
     frame
 }
@@ -260,11 +245,7 @@ fn hosts(facts: &Facts) -> Vec<HostLine> {
                 href: format!("/objects/Host/{name}"),
                 gpus: host.gpus.iter().map(gpu).collect(),
                 policies: policy.sources.iter().map(policy_link).collect(),
-                brake: match (policy.paused, policy.draining) {
-                    (true, _) => Some(Mark::new(Tone::Held, "paused")),
-                    (false, true) => Some(Mark::new(Tone::Held, "draining")),
-                    (false, false) => None,
-                },
+                brake: control::brake(&policy),
             }
         })
         .collect()
@@ -272,44 +253,4 @@ fn hosts(facts: &Facts) -> Vec<HostLine> {
 
 fn policy_link(name: &Name) -> Link {
     Link::new(name.as_str(), format!("/objects/Policy/{name}"))
-}
-
-fn policies(facts: &Facts) -> Vec<PolicyLine> {
-    let policies = facts.picture.world.policies();
-    policies
-        .map(|(object, spec)| {
-            let name = &object.document.key.name;
-            let hosts = spec
-                .selector
-                .as_ref()
-                .map(|selector| selector.hosts.iter().map(Name::as_str).collect::<Vec<_>>().join(", "));
-            PolicyLine {
-                name: name.to_string(),
-                href: format!("/objects/Policy/{name}"),
-                hosts: hosts.unwrap_or_else(|| "every host".into()),
-                settings: settings(&object.document.spec),
-                commit: object.asked_by.as_ref().map(|commit| CommitView::of(commit, facts.now)),
-            }
-        })
-        .collect()
-}
-
-/// The fields that a policy sets, as they are written in the manifest.
-fn settings(spec: &Spec) -> Vec<(String, String)> {
-    let Ok(serde_json::Value::Object(fields)) = serde_json::to_value(spec) else { return Vec::new() };
-    let set = fields.into_iter().filter(|(name, _)| name != "selector");
-    set.map(|(name, value)| (name, plain(&value))).collect()
-}
-
-/// A value without the noise of JSON.
-fn plain(value: &serde_json::Value) -> String {
-    use serde_json::Value;
-    match value {
-        Value::String(text) => text.clone(),
-        Value::Array(items) => items.iter().map(plain).collect::<Vec<_>>().join(", "),
-        Value::Object(fields) => {
-            fields.iter().map(|(name, value)| format!("{name} {}", plain(value))).collect::<Vec<_>>().join(", ")
-        }
-        Value::Null | Value::Bool(_) | Value::Number(_) => value.to_string(),
-    }
 }

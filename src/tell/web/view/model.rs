@@ -21,6 +21,8 @@ pub struct ModelLine {
     /// The runtime's own name, where it differs.
     pub served_as: Option<String>,
     pub state: Mark,
+    /// Whether it takes memory for nothing.
+    pub idle: bool,
     pub seen: Sighting,
     pub vram_declared: Option<String>,
     pub vram_seen: Option<String>,
@@ -70,6 +72,7 @@ impl ModelLine {
             runtime: Link::new(model.runtime.name.as_str(), format!("/runtimes/{}", model.runtime.name)),
             served_as: (model.served_as != row.name).then(|| model.served_as.to_owned()),
             state: Mark::of_model(model.state()),
+            idle: model.idle == Some(true),
             seen: sighting(&model.runtime, &model.runtime.reading()),
             vram_declared: spec.and_then(|spec| spec.vram_gb).map(gigabytes),
             vram_seen: model.seen.and_then(|seen| seen.vram_gb).map(gigabytes),

@@ -4,6 +4,8 @@ use serde::Serialize;
 
 use crate::core::{Kind, ObjectKey};
 use crate::decide::reconcile::Sync;
+use crate::declare::manifest::Document;
+use crate::declare::manifest::locate::first_line_of;
 use crate::declare::world::{Object, Standing};
 use crate::remember::store::row::{AuditRow, JournalRow, JournalState};
 use crate::tell::web::attention::diagnostics_of;
@@ -15,6 +17,9 @@ use super::drift::ObjectLine;
 use super::frame::Frame;
 use super::href;
 use super::part::{CommitView, Link, Mark, Stamp, Tone, took};
+
+/// A manifest of more lines is shown without a place to link to in each.
+const LINES_NUMBERED_MAX: usize = 2_000;
 
 /// The page of one object.
 #[derive(Clone, Debug, Serialize)]
@@ -32,6 +37,8 @@ pub struct Page {
     pub annotations: Vec<(String, String)>,
     /// The document in force.
     pub text: Option<String>,
+    /// The same line by line, as the file counts them, so that a link can lead to one; empty when it is too long for that.
+    pub lines: Vec<Line>,
     pub diagnostics: Vec<DiagnosticView>,
     pub failure: Option<FailureView>,
     pub corrections: Vec<CorrectionView>,
@@ -39,6 +46,13 @@ pub struct Page {
     pub audit: Vec<AuditLine>,
     pub links: Vec<Link>,
     pub commands: Vec<String>,
+}
+
+/// A line of the manifest.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Line {
+    pub number: usize,
+    pub text: String,
 }
 
 /// How the version in force stands to the applied revision.
@@ -102,6 +116,7 @@ pub fn page(facts: &Facts, key: &ObjectKey, journal: &[JournalRow], audit: &[Aud
         labels: document.map(|document| pairs(&document.labels)).unwrap_or_default(),
         annotations: document.map(|document| pairs(&document.annotations)).unwrap_or_default(),
         text: document.map(|document| document.text.to_string()),
+        lines: document.map(|document| numbered(document)).unwrap_or_default(),
         diagnostics: diagnostics_of(facts, key).into_iter().map(DiagnosticView::of).collect(),
         failure: history.and_then(|history| history.failure.as_ref()).map(|failure| FailureView {
             at: Stamp::of(failure.at, now),
@@ -118,6 +133,17 @@ pub fn page(facts: &Facts, key: &ObjectKey, journal: &[JournalRow], audit: &[Aud
         links: links(key),
         commands: commands(facts, key),
     })
+}
+
+/// The lines of a document with their numbers in its file.
+fn numbered(document: &Document) -> Vec<Line> {
+    let first = first_line_of(document) as usize;
+    let lines: Vec<_> = document.text.lines().take(LINES_NUMBERED_MAX + 1).collect();
+    if lines.len() > LINES_NUMBERED_MAX {
+        return Vec::new();
+    }
+    let numbered = lines.into_iter().enumerate();
+    numbered.map(|(n, text)| Line { number: first + n, text: text.to_owned() }).collect()
 }
 
 impl StandingView {

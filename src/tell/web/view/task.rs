@@ -4,12 +4,18 @@ use serde::Serialize;
 
 use crate::core::Timestamp;
 use crate::core::text::shorten;
+use crate::decide::scheduler::view::Explanation;
 use crate::remember::store::row::{ArtifactRow, AttemptRow, TaskError, TaskRow, TaskState};
 use crate::tell::web::facts::{Facts, TaskCounts};
+use crate::tell::web::outlook::{Outlook, Outlooks};
 
 use super::frame::{Choice, Frame, choices};
 use super::href;
+use super::lock::Countdown;
+use super::object::shell_word;
 use super::part::{CommitView, Empty, Link, Mark, Stamp, Tone, size, took};
+use super::queue::expectation;
+use super::why::WhyPart;
 
 /// How many tasks a page shows when nothing else is asked for.
 pub const ROWS_DEFAULT: usize = 50;
@@ -26,7 +32,13 @@ pub struct TaskLine {
     pub capability: String,
     /// Why it waits or failed, one sentence.
     pub why: Option<String>,
-    pub clears: Option<Stamp>,
+    pub clears: Option<Countdown>,
+    /// Its place in the queue, from 1, where that is told.
+    pub place: Option<usize>,
+    /// When it is expected to be done, with the band.
+    pub expected: Option<String>,
+    /// When what runs is expected to end.
+    pub ends: Option<Countdown>,
     pub runtime: Option<Link>,
     pub model: Option<String>,
     pub attempts: u32,
@@ -39,14 +51,17 @@ pub struct TaskLine {
 
 impl TaskLine {
     #[must_use]
-    pub fn of(task: &TaskRow, now: Timestamp) -> Self {
+    pub fn of(task: &TaskRow, outlook: &Outlook, now: Timestamp) -> Self {
         Self {
             id: task.id.clone(),
             href: task_href(&task.id),
             state: Mark::of_task(task.state),
             capability: task.spec.capability.0.join(" → "),
-            why: why(task),
-            clears: Stamp::maybe(task.why.as_ref().and_then(|why| why.clears_at), now),
+            why: why(task, outlook),
+            clears: outlook.why.as_ref().and_then(|why| why.clears_at).map(|at| Countdown::of(at, now)),
+            place: outlook.place,
+            expected: outlook.band.as_ref().map(expectation),
+            ends: outlook.ends_at.map(|at| Countdown::of(at, now)),
             runtime: task.runtime.as_ref().map(|name| Link::new(name.as_str(), format!("/runtimes/{name}"))),
             model: task.model.clone(),
             attempts: task.attempts,
@@ -58,9 +73,8 @@ impl TaskLine {
     }
 }
 
-fn why(task: &TaskRow) -> Option<String> {
-    let waits =
-        task.why.as_ref().filter(|_| !task.state.is_final()).map(|why| format!("{}: {}", why.reason, why.message));
+fn why(task: &TaskRow, outlook: &Outlook) -> Option<String> {
+    let waits = outlook.why.as_ref().map(|why| format!("{}: {}", why.reason, why.message));
     let failed = task.error.as_ref().map(|error| format!("{}: {}", error.code, error.message));
     waits.or(failed)
 }
@@ -82,10 +96,17 @@ pub struct TaskQuery {
 }
 
 impl TaskQuery {
-    fn address(&self, limit: usize, cursor: Option<&str>) -> String {
+    #[must_use]
+    pub fn address(&self, limit: usize, cursor: Option<&str>) -> String {
+        self.address_at("/tasks", limit, cursor)
+    }
+
+    /// The address of a page that takes the same filters.
+    #[must_use]
+    pub fn address_at(&self, path: &str, limit: usize, cursor: Option<&str>) -> String {
         let limit = (limit != ROWS_DEFAULT).then(|| limit.to_string());
         href::with_query(
-            "/tasks",
+            path,
             [
                 ("state", self.state.map(TaskState::as_str)),
                 ("capability", self.capability.as_deref()),
@@ -125,23 +146,35 @@ pub fn list(
     limit: usize,
     (cursor, next): (Option<&str>, Option<&str>),
 ) -> ListPage {
-    let world = &facts.picture.world;
-    let runtimes: Vec<String> = world.runtimes().map(|(object, _)| object.document.key.name.to_string()).collect();
-    let capabilities = crate::declare::manifest::kind::capability::ALL.iter().map(|capability| capability.name);
+    let outlooks = Outlooks::of(facts);
     let filtered = *query != TaskQuery::default() || cursor.is_some();
     ListPage {
         frame: Frame::new(facts, "Tasks", "/tasks", query.address(limit, cursor)),
         counts,
-        rows: rows.iter().map(|task| TaskLine::of(task, facts.now)).collect(),
+        rows: rows.iter().map(|task| TaskLine::of(task, &outlooks.task(task, None), facts.now)).collect(),
         next: next.map(|cursor| query.address(limit, Some(cursor))),
         states: choices("any state", TaskState::ALL.map(TaskState::as_str), query.state.map(TaskState::as_str)),
-        capabilities: choices("every capability", capabilities, query.capability.as_deref()),
-        runtimes: choices("every runtime", runtimes.iter().map(String::as_str), query.runtime.as_deref()),
+        capabilities: capability_choices(query),
+        runtimes: runtime_choices(facts, query),
         tag: query.tag.clone().unwrap_or_default(),
         object: query.object.clone(),
         filtered,
         empty: rows.is_empty().then(|| empty(filtered)),
     }
+}
+
+/// What the filter by capability offers.
+#[must_use]
+pub fn capability_choices(query: &TaskQuery) -> Vec<Choice> {
+    let names = crate::declare::manifest::kind::capability::ALL.iter().map(|capability| capability.name);
+    choices("every capability", names, query.capability.as_deref())
+}
+
+/// What the filter by runtime offers.
+#[must_use]
+pub fn runtime_choices(facts: &Facts, query: &TaskQuery) -> Vec<Choice> {
+    let names = facts.picture.world.runtimes().map(|(object, _)| object.document.key.name.as_str());
+    choices("every runtime", names, query.runtime.as_deref())
 }
 
 fn empty(filtered: bool) -> Empty {
@@ -159,7 +192,7 @@ fn empty(filtered: bool) -> Empty {
 pub struct Page {
     pub frame: Frame,
     pub line: TaskLine,
-    pub why: Option<WhyView>,
+    pub why: Option<WhyPart>,
     pub error: Option<TaskError>,
     /// The committed Task that it comes from.
     pub object: Option<Link>,
@@ -179,14 +212,6 @@ pub struct Page {
     pub attempts: Vec<AttemptView>,
     pub artifacts: Vec<ArtifactLine>,
     pub commands: Vec<String>,
-}
-
-/// Why a task waits.
-#[derive(Clone, Debug, Serialize)]
-pub struct WhyView {
-    pub reason: String,
-    pub message: String,
-    pub clears: Option<Stamp>,
 }
 
 /// One attempt with its log.
@@ -236,19 +261,22 @@ impl ArtifactLine {
 
 /// The page of one task.
 #[must_use]
-pub fn page(facts: &Facts, task: &TaskRow, attempts: &[AttemptRow], artifacts: &[ArtifactRow]) -> Page {
+pub fn page(
+    facts: &Facts,
+    task: &TaskRow,
+    explanation: Option<&Explanation>,
+    attempts: &[AttemptRow],
+    artifacts: &[ArtifactRow],
+) -> Page {
     let now = facts.now;
+    let outlook = Outlooks::of(facts).task(task, explanation);
     let text = task.spec.inputs.text.as_deref();
     let mut newest_first: Vec<_> = attempts.iter().collect();
     newest_first.sort_by_key(|attempt| std::cmp::Reverse(attempt.number));
     Page {
         frame: Frame::new(facts, format!("Task {}", shorten(&task.id, 80)), "/tasks", task_href(&task.id)),
-        line: TaskLine::of(task, now),
-        why: task.why.as_ref().filter(|_| !task.state.is_final()).map(|why| WhyView {
-            reason: why.reason.clone(),
-            message: why.message.clone(),
-            clears: Stamp::maybe(why.clears_at, now),
-        }),
+        line: TaskLine::of(task, &outlook, now),
+        why: WhyPart::of(task, outlook, explanation, now),
         error: task.error.clone(),
         object: task
             .object
@@ -278,12 +306,12 @@ fn dependency(id: &str) -> Link {
 
 /// What a person may want to do next.
 fn commands(task: &TaskRow) -> Vec<String> {
-    let id = &task.id;
+    let id = shell_word(&task.id);
+    let why = format!("arcology why {id}");
     match task.state {
         TaskState::Done => Vec::new(),
-        TaskState::Queued | TaskState::Blocked | TaskState::Running | TaskState::Error | TaskState::Cancelled => {
-            vec![format!("arcology why {id}")]
-        }
+        TaskState::Error | TaskState::Cancelled => vec![why],
+        TaskState::Queued | TaskState::Blocked | TaskState::Running => vec![why, format!("arcology cancel {id}")],
     }
 }
 

@@ -33,15 +33,3 @@ CREATE TABLE lease (
     CHECK ((state IN ('released', 'expired')) = (ended_at IS NOT NULL))
 ) STRICT;
 CREATE INDEX lease_open ON lease (asked_at) WHERE state IN ('waiting', 'held');
-
--- Who held a GPU when, for the timeline. The newest are kept.
-CREATE TABLE lock_span (
-    seq    INTEGER PRIMARY KEY,
-    gpu    TEXT    NOT NULL,
-    kind   TEXT    NOT NULL CHECK (kind IN ('shared', 'draining', 'exclusive', 'lease')),
-    holder TEXT    NOT NULL,
-    since  INTEGER NOT NULL,
-    until  INTEGER
-) STRICT;
-CREATE INDEX lock_span_gpu ON lock_span (gpu, seq);
-CREATE INDEX lock_span_open ON lock_span (gpu, holder) WHERE until IS NULL;

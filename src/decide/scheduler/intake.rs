@@ -1,0 +1,264 @@
+//! How tasks come in, wait for things of their own, stand in a line, and leave it again.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use crate::core::Name;
+
+use super::decision::{Decision, FailCode};
+use super::event::{Dependency, Over, Request};
+use super::id::{Moment, TaskSeq};
+use super::line::{Key, LineIx, LineKey};
+use super::reason::Reason;
+use super::state::{Block, Stage, State, Task};
+
+impl State {
+    pub(super) fn submit(&mut self, request: Box<Request>, now: Moment, out: &mut Vec<Decision>) {
+        let seq = request.task;
+        if self.tasks.contains_key(&seq) && !self.is_broken(super::broken::Rule::StartedTwice) {
+            return;
+        }
+        let waited = i64::try_from(request.waited_ms).unwrap_or(i64::MAX);
+        let submitted_ms = i64::try_from(now.steady_ms).unwrap_or(i64::MAX).saturating_sub(waited);
+        let key = Key::new(submitted_ms, request.priority, seq);
+        self.ids.insert(request.id.clone(), seq);
+        let stage = Stage::Blocked(Block::NotBefore);
+        self.tasks.insert(seq, Task { request, key, submitted_ms, stage, told: None });
+        self.blocked.insert(key);
+        self.advance(seq, now, out);
+        let eta = self.tasks.get(&seq).and_then(|task| match task.stage {
+            Stage::Waiting(line) => self.eta_of_waiting(line, key, now),
+            Stage::Blocked(_) | Stage::Running(_) => None,
+        });
+        if let (Some(eta), Some(task)) = (eta, self.tasks.get_mut(&seq)) {
+            task.told = Some((now, eta));
+        }
+    }
+
+    /// Puts a blocked task where it belongs now: still blocked, in a line, or given up.
+    pub(super) fn advance(&mut self, seq: TaskSeq, now: Moment, out: &mut Vec<Decision>) {
+        let Some(task) = self.tasks.get(&seq) else { return };
+        let request = &task.request;
+        let mut open = BTreeSet::new();
+        for dependency in &request.depends_on {
+            match dependency.over {
+                Some(Over::Done) => {}
+                Some(Over::Failed) if request.runs_on_failure => {}
+                Some(Over::Failed) => {
+                    let message = format!("{}, which it depends on, was not done", dependency.id);
+                    return self.fail(seq, FailCode::DependencyFailed, message, out);
+                }
+                None => drop(open.insert(dependency.id.clone())),
+            }
+        }
+        if !open.is_empty() && !self.is_broken(super::broken::Rule::DependenciesIgnored) {
+            return self.block(seq, Block::Dependencies(open), out);
+        }
+        if let Some(at) = request.not_before.filter(|at| *at > now.wall) {
+            self.timers.at_date(at, seq);
+            return self.block(seq, Block::NotBefore, out);
+        }
+        if let Some((wait_ms, failed)) = request.backoff.as_ref().filter(|(wait_ms, _)| *wait_ms > 0) {
+            let (until_ms, failed) = (now.steady_ms.saturating_add(*wait_ms), failed.clone());
+            if let Some(task) = self.tasks.get_mut(&seq) {
+                task.request.backoff = None;
+            }
+            self.timers.task_at(until_ms, seq);
+            return self.block(seq, Block::Backoff { until_ms, failed }, out);
+        }
+        self.enqueue(seq, out);
+    }
+
+    /// The task waits for something of its own, and is told when that is news.
+    fn block(&mut self, seq: TaskSeq, block: Block, out: &mut Vec<Decision>) {
+        let Some(task) = self.tasks.get_mut(&seq) else { return };
+        if let Block::Dependencies(open) = &block {
+            for id in open {
+                self.waiters.entry(id.clone()).or_default().insert(seq);
+            }
+        }
+        task.stage = Stage::Blocked(block);
+        if let Some(reason) = self.own_reason(seq) {
+            out.push(Decision::Wait { task: seq, reason });
+        }
+    }
+
+    /// From blocked into the line of those that ask for the same.
+    pub(super) fn enqueue(&mut self, seq: TaskSeq, out: &mut Vec<Decision>) {
+        let Some(task) = self.tasks.get(&seq) else { return };
+        let key = task.key;
+        let line_key = LineKey::of(&task.request, &self.contexts);
+        let line = match self.lines.find(&line_key) {
+            Some(line) => line,
+            None => {
+                let plan = self.plan(&task.request);
+                self.lines.add(line_key, plan)
+            }
+        };
+        if self.lines[line].plan.is_hopeless {
+            let sums = self.hopeless(&task.request);
+            self.lines.note_empty(line);
+            return self.fail(seq, FailCode::FitFailed, sums, out);
+        }
+        if self.lines[line].waiting.is_empty() {
+            self.enlist(line);
+        }
+        self.lines[line].waiting.insert(key);
+        if let Some(task) = self.tasks.get_mut(&seq) {
+            task.stage = Stage::Waiting(line);
+        }
+        self.blocked.remove(&key);
+        self.queued += 1;
+        if self.lines[line].head() == Some(key) {
+            self.dirty.insert(line);
+        }
+    }
+
+    /// Whoever frees a place that this line may use looks at it from now on.
+    fn enlist(&mut self, line: LineIx) {
+        for choice in &self.lines[line].plan.choices {
+            let runtime = &mut self.table.runtimes[choice.runtime];
+            runtime.lines.insert(line);
+            if let Some(gpu) = runtime.gpu {
+                self.table.gpus[gpu].lines.insert(line);
+            }
+        }
+    }
+
+    /// Takes a task out of its line, which may have no other.
+    pub(super) fn take_out(&mut self, line: LineIx, key: Key) {
+        self.lines[line].waiting.remove(key);
+        self.queued -= 1;
+        if !self.lines[line].waiting.is_empty() {
+            return;
+        }
+        self.lines[line].reason = None;
+        for choice in &self.lines[line].plan.choices {
+            let runtime = &mut self.table.runtimes[choice.runtime];
+            runtime.lines.remove(&line);
+            if let Some(gpu) = runtime.gpu {
+                self.table.gpus[gpu].lines.remove(&line);
+            }
+        }
+        self.lines.note_empty(line);
+    }
+
+    /// Out of its line, or out of being blocked; true when it was there.
+    pub(super) fn unqueue(&mut self, seq: TaskSeq, now: Moment, out: &mut Vec<Decision>) -> bool {
+        let Some(task) = self.tasks.get(&seq) else { return false };
+        let key = task.key;
+        match &task.stage {
+            Stage::Waiting(line) => {
+                let line = *line;
+                self.forget_wishes(key, line, now, out);
+                let was_head = self.lines[line].head() == Some(key);
+                self.take_out(line, key);
+                if was_head {
+                    self.dirty.insert(line);
+                }
+                true
+            }
+            Stage::Blocked(_) => {
+                self.forget_own(seq);
+                true
+            }
+            Stage::Running(_) => false,
+        }
+    }
+
+    /// Nothing that a blocked task waits for is looked out for any more.
+    pub(super) fn forget_own(&mut self, seq: TaskSeq) {
+        let Some(task) = self.tasks.get(&seq) else { return };
+        self.blocked.remove(&task.key);
+        match &task.stage {
+            Stage::Blocked(Block::Dependencies(open)) => {
+                for id in open {
+                    if let Some(waiters) = self.waiters.get_mut(id) {
+                        waiters.remove(&seq);
+                        if waiters.is_empty() {
+                            self.waiters.remove(id);
+                        }
+                    }
+                }
+            }
+            Stage::Blocked(Block::NotBefore) => self.timers.not_at_date(task.request.not_before, seq),
+            Stage::Blocked(Block::Backoff { until_ms, .. }) => self.timers.not_task_at(*until_ms, seq),
+            Stage::Waiting(_) | Stage::Running(_) => {}
+        }
+    }
+
+    pub(super) fn depend(&mut self, seq: TaskSeq, on: Vec<Dependency>, now: Moment, out: &mut Vec<Decision>) {
+        let Some(task) = self.tasks.get(&seq) else { return };
+        if task.request.depends_on != on {
+            self.start_over(seq, now, out, |request| request.depends_on = on);
+        }
+    }
+
+    pub(super) fn reroute(
+        &mut self,
+        seq: TaskSeq,
+        runtime: Option<Name>,
+        model: Option<Name>,
+        now: Moment,
+        out: &mut Vec<Decision>,
+    ) {
+        self.start_over(seq, now, out, |request| (request.runtime, request.model) = (runtime, model));
+    }
+
+    /// A waiting task is changed and placed afresh, with its age.
+    fn start_over(
+        &mut self,
+        seq: TaskSeq,
+        now: Moment,
+        out: &mut Vec<Decision>,
+        change: impl FnOnce(&mut Request),
+    ) {
+        if !self.unqueue(seq, now, out) {
+            return;
+        }
+        if let Some(task) = self.tasks.get_mut(&seq) {
+            change(&mut task.request);
+            task.request.backoff = match &task.stage {
+                Stage::Blocked(Block::Backoff { until_ms, failed }) => {
+                    Some((until_ms.saturating_sub(now.steady_ms), failed.clone()))
+                }
+                // One that it has not begun to wait out yet.
+                Stage::Blocked(_) => task.request.backoff.take(),
+                Stage::Waiting(_) | Stage::Running(_) => None,
+            };
+            task.stage = Stage::Blocked(Block::NotBefore);
+            self.blocked.insert(task.key);
+        }
+        self.advance(seq, now, out);
+    }
+
+    pub(super) fn cancel(&mut self, seq: TaskSeq, now: Moment, out: &mut Vec<Decision>) {
+        if self.unqueue(seq, now, out) {
+            out.push(Decision::Drop { task: seq });
+            self.over(seq, Over::Failed);
+            return;
+        }
+        if let Some(Task { stage: Stage::Running(run), .. }) = self.tasks.get_mut(&seq)
+            && !run.is_stopping
+        {
+            run.is_stopping = true;
+            out.push(Decision::Stop { task: seq, requeue: false });
+        }
+    }
+
+    /// Why a blocked task waits; none for one in a line.
+    pub(super) fn own_reason(&self, seq: TaskSeq) -> Option<Reason> {
+        let task = self.tasks.get(&seq)?;
+        match &task.stage {
+            Stage::Blocked(Block::Dependencies(open)) => {
+                let ids: Vec<Arc<str>> = open.iter().cloned().collect();
+                Some(Reason::Dependency { ids })
+            }
+            Stage::Blocked(Block::NotBefore) => task.request.not_before.map(|at| Reason::NotBefore { at }),
+            Stage::Blocked(Block::Backoff { until_ms, failed }) => {
+                Some(Reason::Backoff { until_ms: *until_ms, failed: failed.clone() })
+            }
+            Stage::Waiting(_) | Stage::Running(_) => None,
+        }
+    }
+}
