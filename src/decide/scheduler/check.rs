@@ -95,7 +95,11 @@ impl State {
         let listed = self.table.runtimes.iter().flat_map(|runtime| &runtime.lines);
         let listed = listed.chain(self.table.gpus.iter().flat_map(|gpu| &gpu.lines));
         for line in listed {
-            hold!(!self.lines[*line].waiting.is_empty(), "an empty line for {} is looked at", self.lines[*line].capability);
+            hold!(
+                !self.lines[*line].waiting.is_empty(),
+                "an empty line for {} is looked at",
+                self.lines[*line].capability
+            );
         }
         Ok(())
     }

@@ -412,9 +412,7 @@ impl State {
     pub(super) fn give_back(&mut self, gpu: GpuIx, by: &Holder, now: Moment, out: &mut Vec<Decision>) {
         let before_ms = match by {
             Holder::Task(seq) => self.tasks.get(seq).map(|task| task.submitted_ms),
-            Holder::Lease(id) => {
-                self.leases.get(id).map(|lease| i64::try_from(lease.asked_ms).unwrap_or(i64::MAX))
-            }
+            Holder::Lease(id) => self.leases.get(id).map(|lease| i64::try_from(lease.asked_ms).unwrap_or(i64::MAX)),
         };
         let left = self.table.gpus[gpu].policy.gpu_shared_slots;
         self.table.gpus[gpu].turn = before_ms.map(|before_ms| Turn { before_ms, left });

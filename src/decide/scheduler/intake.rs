@@ -206,13 +206,7 @@ impl State {
     }
 
     /// A waiting task is changed and placed afresh, with its age.
-    fn start_over(
-        &mut self,
-        seq: TaskSeq,
-        now: Moment,
-        out: &mut Vec<Decision>,
-        change: impl FnOnce(&mut Request),
-    ) {
+    fn start_over(&mut self, seq: TaskSeq, now: Moment, out: &mut Vec<Decision>, change: impl FnOnce(&mut Request)) {
         if !self.unqueue(seq, now, out) {
             return;
         }

@@ -39,7 +39,10 @@ impl State {
         let key = Key::new(submitted, asked.priority, TaskSeq(LEASE_SEQ | self.leases_asked));
         let is_granted = asked.held;
         self.timers.lease_at(until_ms, id.clone());
-        self.leases.insert(id.clone(), Lease { asked, key, asked_ms: now.steady_ms, since: now, until_ms, is_granted, reason: None });
+        self.leases.insert(
+            id.clone(),
+            Lease { asked, key, asked_ms: now.steady_ms, since: now, until_ms, is_granted, reason: None },
+        );
         if is_granted {
             self.take(&id, now, out);
         } else {

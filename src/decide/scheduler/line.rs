@@ -67,7 +67,11 @@ impl LineKey {
     /// The line of a request, given the distinct context lengths in force, ascending.
     pub(super) fn of(request: &Request, contexts: &[u32]) -> Self {
         let tokens = request.input_tokens.unwrap_or(0);
-        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a size is positive; casts saturate")]
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "a size is positive; casts saturate"
+        )]
         let output_mb = (request.output_gb.unwrap_or(0.0).max(0.0) * 1_000.0).ceil() as u64;
         Self {
             chain: request.capability.clone(),

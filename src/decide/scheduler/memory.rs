@@ -8,8 +8,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::config::Pin;
 use super::decision::Decision;
-use super::id::Moment;
 use super::decision::Holder;
+use super::id::Moment;
 use super::id::TaskSeq;
 use super::line::{Choice, Key, LineIx};
 use super::reason::Reason;

@@ -18,7 +18,11 @@ impl State {
     pub fn view(&self, now: Moment, rows: usize) -> SchedulerView {
         let mut view = SchedulerView {
             queue: self.queue_view(now, rows),
-            counts: Counts { queued: self.queued, blocked: self.blocked.len() as u64, running: self.running.len() as u64 },
+            counts: Counts {
+                queued: self.queued,
+                blocked: self.blocked.len() as u64,
+                running: self.running.len() as u64,
+            },
             leases: self.lease_views(now),
             eta_coverage: self.coverage,
             ..SchedulerView::default()

@@ -74,9 +74,11 @@ impl State {
         match by {
             Holder::Lease(id) => self.leases.contains_key(id) && self.table.gpus[gpu].config.is_some(),
             Holder::Task(seq) => match self.tasks.get(seq).map(|task| &task.stage) {
-                Some(Stage::Waiting(line)) => self.lines[*line].plan.choices.iter().any(|choice| {
-                    choice.exclusive && self.table.runtimes[choice.runtime].gpu == Some(gpu)
-                }),
+                Some(Stage::Waiting(line)) => self.lines[*line]
+                    .plan
+                    .choices
+                    .iter()
+                    .any(|choice| choice.exclusive && self.table.runtimes[choice.runtime].gpu == Some(gpu)),
                 Some(Stage::Blocked(_) | Stage::Running(_)) | None => false,
             },
         }

@@ -10,7 +10,7 @@ use crate::decide::scheduler::{
 };
 
 use super::resume::over;
-use super::row::TaskState;
+use super::row::{LockKind, TaskState};
 use super::testing::{artifact, at, audit, name, open, task};
 use super::{AuditFilter, Error, NewTask, Page, Stamp, Store, Yield};
 
@@ -231,30 +231,18 @@ async fn notes_say_why_and_who_held_a_gpu_when() {
     store.save_dispatch_notes(vec![why(Reason::Priority { ahead: 3 })], now).await.unwrap();
     assert_eq!(store.task("task-1").await.unwrap().unwrap().state, TaskState::Queued);
 
-    let spans = store.lock_spans(&gpu(), at(0)).await.unwrap();
-    let told: Vec<_> = spans.iter().map(|span| (span.kind.as_str(), span.holder.as_str(), span.until)).collect();
+    let of = |since| store.lock_spans_of(name("desk"), name("gpu0"), since, 100);
+    let spans = of(at(0)).await.unwrap();
+    let told: Vec<_> = spans.iter().map(|span| (span.kind, span.holder.as_str(), span.until)).collect();
     assert_eq!(
         told,
-        [("exclusive", "task-2", None), ("draining", "task-2", Some(at(3))), ("shared", "task-1", Some(at(3)))]
+        [
+            (LockKind::Shared, "task-1", Some(at(3))),
+            (LockKind::Draining, "task-2", Some(at(3))),
+            (LockKind::Exclusive, "task-2", None)
+        ]
     );
-    assert_eq!(store.close_lock_spans(at(7)).await.unwrap(), 1);
-    assert_eq!(store.lock_spans(&gpu(), at(5)).await.unwrap()[0].until, Some(at(7)));
-}
-
-#[tokio::test]
-async fn only_the_newest_spans_are_kept() {
-    let dir = tempfile::tempdir().unwrap();
-    let store = open(dir.path());
-    let now = Moment { steady_ms: 0, wall: at(10) };
-    let max = usize::try_from(super::span::SPANS_MAX).unwrap();
-    let one = |n: usize| Note::SpanBegan {
-        gpu: gpu(),
-        kind: SpanKind::Shared,
-        holder: format!("task-{n}").into(),
-        since: at(1),
-    };
-    for chunk in (0..max + 300).collect::<Vec<_>>().chunks(2_000) {
-        store.save_dispatch_notes(chunk.iter().map(|n| one(*n)).collect(), now).await.unwrap();
-    }
-    assert_eq!(store.close_lock_spans(at(20)).await.unwrap(), max);
+    assert!(spans.iter().all(|span| span.what == "text.summarize"), "{spans:?}");
+    store.lock_spans_end_all(at(7)).await.unwrap();
+    assert!(of(at(5)).await.unwrap().iter().any(|span| span.until == Some(at(7))));
 }

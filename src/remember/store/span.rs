@@ -4,6 +4,7 @@ use rusqlite::{Connection, params};
 
 use crate::decide::dispatch::{Note, SpanKind, op};
 use crate::decide::scheduler::Moment;
+use crate::declare::manifest::kind::task::OneOrMany;
 
 use super::error::{Error, Trouble};
 use super::handle::Store;
@@ -75,7 +76,7 @@ fn what(conn: &Connection, kind: SpanKind, holder: &str) -> Result<String, Troub
     let found = match kind {
         SpanKind::Lease => purpose(conn)?,
         SpanKind::Shared | SpanKind::Draining | SpanKind::Exclusive => {
-            match task::find(conn, holder)?.map(|task| task.spec.capability.0.join(" > ")) {
+            match capability(conn, holder)? {
                 // A lease drains too.
                 None => purpose(conn)?,
                 capability => capability,
@@ -83,4 +84,12 @@ fn what(conn: &Connection, kind: SpanKind, holder: &str) -> Result<String, Troub
         }
     };
     Ok(found.unwrap_or_default())
+}
+
+/// A task's capabilities. Only they are read: the inputs beside them may be long.
+fn capability(conn: &Connection, id: &str) -> Result<Option<String>, Trouble> {
+    let select = "SELECT json_extract(spec, '$.capability') FROM task WHERE id = ?1";
+    let found = sql::first(conn, select, [id], |row| Ok(row.get::<_, String>(0)?))?;
+    // One is a bare word, a list is JSON.
+    Ok(found.map(|text| serde_json::from_str::<OneOrMany>(&text).map_or(text, |many| many.0.join(" > "))))
 }

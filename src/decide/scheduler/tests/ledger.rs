@@ -100,7 +100,8 @@ impl Ledger {
     pub(super) fn on(&self, gpu: &GpuId) -> Vec<String> {
         let tasks = self.running.iter().filter(|(_, it)| it.place.gpu.as_ref() == Some(gpu));
         let tasks = tasks.map(|(seq, it)| format!("{} exclusive={}", seq.0, it.place.exclusive));
-        let leases = self.leases.iter().filter(|(_, (lease, held))| *held && lease.exclusive && lease.gpus.contains(gpu));
+        let leases =
+            self.leases.iter().filter(|(_, (lease, held))| *held && lease.exclusive && lease.gpus.contains(gpu));
         tasks.chain(leases.map(|(id, _)| format!("lease {id}"))).collect()
     }
 
@@ -138,9 +139,10 @@ impl Ledger {
             assert!(alone.is_empty() && lease_alone.is_empty(), "{gpu} belongs to somebody");
             if place.exclusive {
                 assert_eq!(taken, 0, "{gpu} is shared");
-                let copilot = config.pins.iter().any(|(at, pin)| {
-                    *pin == Pin::Copilot && Self::gpu_of(config, at).as_ref() == Some(gpu)
-                });
+                let copilot = config
+                    .pins
+                    .iter()
+                    .any(|(at, pin)| *pin == Pin::Copilot && Self::gpu_of(config, at).as_ref() == Some(gpu));
                 assert!(!(copilot && policy.copilot_persistent) || request.force, "the copilot is shielded");
             } else {
                 assert!(taken < policy.gpu_shared_slots as usize, "{gpu} has only {} slots", policy.gpu_shared_slots);
@@ -162,9 +164,10 @@ impl Ledger {
     }
 
     fn note_unload(&mut self, at: &ModelAt, config: &Config) {
-        let users = self.running.values().filter(|it| {
-            it.place.runtime == at.runtime && it.place.served_as.as_deref() == Some(&at.served_as)
-        });
+        let users = self
+            .running
+            .values()
+            .filter(|it| it.place.runtime == at.runtime && it.place.served_as.as_deref() == Some(&at.served_as));
         assert_eq!(users.count(), 0, "{at} is unloaded under a task");
         self.resident.insert(at.clone(), false);
         self.unloading.insert(at.clone());

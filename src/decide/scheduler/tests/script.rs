@@ -35,9 +35,8 @@ pub(super) fn steps(most: usize) -> impl Strategy<Value = Vec<Step>> {
     let any = || any::<u8>();
     let submit = (any(), -1..3i32, proptest::option::weighted(0.15, any()), any())
         .prop_map(|(kind, priority, after, odd)| Step::Submit { kind, priority, after, odd });
-    let lease = (any(), proptest::bool::ANY, proptest::option::of(0..12u8), -1..2i32, proptest::bool::ANY).prop_map(
-        |(gpus, exclusive, gb, priority, force)| Step::Lease { gpus, exclusive, gb, priority, force },
-    );
+    let lease = (any(), proptest::bool::ANY, proptest::option::of(0..12u8), -1..2i32, proptest::bool::ANY)
+        .prop_map(|(gpus, exclusive, gb, priority, force)| Step::Lease { gpus, exclusive, gb, priority, force });
     let one = prop_oneof![
         30 => submit,
         20 => (any(), any()).prop_map(|(pick, how)| Step::End { pick, how }),
@@ -62,8 +61,14 @@ pub(super) fn steps(most: usize) -> impl Strategy<Value = Vec<Step>> {
     prop::collection::vec(one, 1..most)
 }
 
-const MODELS: [(&str, &str, f64); 6] =
-    [("swap", "chat", 8.0), ("swap", "coder", 14.0), ("swap", "tiny", 2.0), ("lab", "chat", 8.0), ("lab", "paint", 11.0), ("film", "movie", 20.0)];
+const MODELS: [(&str, &str, f64); 6] = [
+    ("swap", "chat", 8.0),
+    ("swap", "coder", 14.0),
+    ("swap", "tiny", 2.0),
+    ("lab", "chat", 8.0),
+    ("lab", "paint", 11.0),
+    ("film", "movie", 20.0),
+];
 
 pub(super) fn model_at(n: u8) -> ModelAt {
     let (runtime, model, _) = MODELS[usize::from(n) % MODELS.len()];
@@ -159,7 +164,11 @@ impl Play {
             assert!(self.state.why(*seq, now).is_none(), "{seq:?} runs and has a reason after {told}");
         }
         let counts = self.state.view(now, 0).counts;
-        assert_eq!((counts.queued + counts.blocked) as usize, self.ledger.waiting.len(), "somebody was lost after {told}");
+        assert_eq!(
+            (counts.queued + counts.blocked) as usize,
+            self.ledger.waiting.len(),
+            "somebody was lost after {told}"
+        );
         decisions
     }
 
@@ -338,7 +347,9 @@ impl Play {
             2 => request.exclusive = Some(false),
             3 => request.input_tokens = Some(4_000),
             4 => request.output_gb = Some(20.0),
-            5 => request.not_before = Some(crate::core::clock::after(self.now.wall, std::time::Duration::from_secs(20))),
+            5 => {
+                request.not_before = Some(crate::core::clock::after(self.now.wall, std::time::Duration::from_secs(20)))
+            }
             6 | 7 => request.model = Some(name(MODELS[usize::from(odd / 16) % MODELS.len()].1)),
             8 => request.runtime = Some(name("lab")),
             9 => request.backoff = Some((3_000, "an earlier try broke".to_owned())),
@@ -356,13 +367,5 @@ impl Play {
     }
 }
 
-const CAPABILITIES: [&str; 8] = [
-    "text.generate",
-    "text.generate",
-    "text.summarize",
-    "image.gen",
-    "video.gen",
-    "audio.tts",
-    "audio.tts",
-    "ocr.pdf",
-];
+const CAPABILITIES: [&str; 8] =
+    ["text.generate", "text.generate", "text.summarize", "image.gen", "video.gen", "audio.tts", "audio.tts", "ocr.pdf"];

@@ -107,7 +107,8 @@ fn loads<'a>(world: &Candidate<'a>) -> BTreeMap<(&'a str, &'a str), Load<'a>> {
     for subject in world.of_kind(Kind::Loadout) {
         let Spec::Loadout(spec) = &subject.document.spec else { continue };
         for wish in wishes(world, spec).into_iter().filter(Wish::is_loaded) {
-            let (Some((host_name, host, gpu)), Some(need)) = (gpu_of(world, wish.runtime), wish.spec.full_vram_gb()) else {
+            let (Some((host_name, host, gpu)), Some(need)) = (gpu_of(world, wish.runtime), wish.spec.full_vram_gb())
+            else {
                 continue;
             };
             let load = loads.entry((host_name.as_str(), gpu.id.as_str()));
