@@ -66,6 +66,15 @@ impl Daemon {
         }
     }
 
+    /// User and system time so far. The kernel counts in hundredths of a second (`USER_HZ`, times(2)).
+    pub fn processor_seconds(&self) -> f64 {
+        self.ticks() as f64 / 100.0
+    }
+
+    pub fn socket(&self) -> std::path::PathBuf {
+        self.state.join("control.sock")
+    }
+
     /// User and system time so far, in clock ticks: fields 14 and 15 of `/proc/PID/stat` (proc_pid_stat(5)).
     fn ticks(&self) -> u64 {
         let stat = self.proc("stat");

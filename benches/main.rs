@@ -13,21 +13,30 @@ mod measure;
 mod plan_and_page;
 mod repository;
 mod resident;
+mod scheduler;
+mod simulated_time;
 mod swap;
+mod swap_thrash;
+mod tasks;
 mod telemetry;
+mod thrash;
 
 use std::process::ExitCode;
 
 /// A benchmark's name, and what runs it.
 type Bench = (&'static str, fn());
 
-const ALL: [Bench; 7] = [
+const ALL: [Bench; 11] = [
     ("commit-to-action", commit_to_action::run),
     ("look", look::run),
     ("cold-start", cold_start::run),
     ("resident", resident::run),
     ("plan-and-page", plan_and_page::run),
     ("durable", durable::run),
+    ("scheduler", scheduler::run),
+    ("simulated-time", simulated_time::run),
+    ("swap-thrash", swap_thrash::run),
+    ("tasks", tasks::run),
     ("telemetry", telemetry::run),
 ];
 

@@ -6,6 +6,7 @@ mod house;
 mod manifest;
 mod remember;
 mod runtime;
+mod scheduler;
 mod source;
 mod telemetry;
 mod up;

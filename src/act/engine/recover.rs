@@ -8,7 +8,6 @@ use crate::decide::dispatch::{OpenCall, Phase, Restored, Stored};
 use crate::decide::reconcile::{Holding, ObjectHistory, Target, Verb};
 use crate::decide::scheduler::{ClaimVerb, Event, ModelAt, TaskSeq};
 use crate::decide::view::RuntimeView;
-use crate::declare::manifest::parse;
 use crate::declare::world::{Object, Standing, World};
 use crate::remember::store::row::{InventoryRow, JournalRow, ObjectRow};
 use crate::remember::store::{Error as StoreError, Store};
@@ -86,19 +85,11 @@ pub async fn recover(store: &Store, clock: &Arc<dyn Clock>) -> Result<Recovered,
 fn objects(rows: Vec<ObjectRow>, unreadable: &mut Vec<ObjectKey>) -> BTreeMap<ObjectKey, Arc<Object>> {
     let mut found = BTreeMap::new();
     for row in rows {
-        match parse::document(&row.place.path, row.place.line, &row.text) {
-            Ok(document) => {
-                let object = Object {
-                    document: Arc::new(document),
-                    generation: row.generation,
-                    asked_by: row.asked_by,
-                    revision: row.revision,
-                    standing: row.standing,
-                };
-                found.insert(row.key, Arc::new(object));
-            }
-            // Written by a version that understood more or less than this one: Git has it, the next look reads it.
-            Err(_) => unreadable.push(row.key),
+        let key = row.key.clone();
+        match row.into_object() {
+            Some(object) => drop(found.insert(key, Arc::new(object))),
+            // Git has it, the next look reads it.
+            None => unreadable.push(key),
         }
     }
     found

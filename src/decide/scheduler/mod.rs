@@ -24,6 +24,7 @@ mod models;
 mod options;
 mod queue;
 pub mod reason;
+pub mod replay;
 mod snapshot;
 mod start;
 pub mod state;

@@ -21,6 +21,11 @@ pub enum Error {
         path.display()
     )]
     Newer { path: PathBuf, found: i64, known: i64 },
+    #[error(
+        "{} has schema {found}, this program reads schema {known}; start the daemon of this version once, it brings the file up to date",
+        path.display()
+    )]
+    Older { path: PathBuf, found: i64, known: i64 },
     #[error("{} is a database of another program; choose another --state", path.display())]
     Foreign { path: PathBuf },
     #[error(
@@ -61,6 +66,7 @@ impl Error {
             Self::Corrupt { .. } | Self::ReadOnly { .. } | Self::Full { .. } | Self::Io { .. } => true,
             Self::Locked { .. }
             | Self::Newer { .. }
+            | Self::Older { .. }
             | Self::Foreign { .. }
             | Self::Exists { .. }
             | Self::NotFound { .. }

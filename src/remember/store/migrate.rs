@@ -14,11 +14,25 @@ const MIGRATIONS: &[&str] = &[
 ];
 
 /// Marks a file as ours ("Arco" in ASCII), so that another program's database is never written to.
-const APPLICATION_ID: i64 = 0x4172_636f;
+pub(super) const APPLICATION_ID: i64 = 0x4172_636f;
 
 /// Brings the database at `path`, open as `conn`, up to date.
 pub(super) fn migrate(conn: &mut Connection, path: &Path) -> Result<(), Error> {
     run(conn, path, MIGRATIONS).map_err(|trouble| trouble.at(path))
+}
+
+/// Refuses a database that is not exactly of the schema this program knows; changes nothing.
+pub(super) fn check(conn: &Connection, path: &Path) -> Result<(), Error> {
+    let pragmas = || Ok((pragma(conn, "application_id")?, pragma(conn, "user_version")?));
+    let (owner, found) = pragmas().map_err(|trouble: Trouble| trouble.at(path))?;
+    let known = i64::try_from(MIGRATIONS.len()).unwrap_or(i64::MAX);
+    let path = path.to_owned();
+    match found {
+        _ if owner != APPLICATION_ID => Err(Error::Foreign { path }),
+        found if found > known => Err(Error::Newer { path, found, known }),
+        found if found < known => Err(Error::Older { path, found, known }),
+        _ => Ok(()),
+    }
 }
 
 fn run(conn: &mut Connection, path: &Path, steps: &[&str]) -> Result<(), Trouble> {

@@ -6,6 +6,7 @@
 //! | `handle` | [`Store`]: open, close, health |
 //! | `writer`, `reader`, `gauge` | the one thread that writes; the few connections that read; how both fare |
 //! | `place`, `migrate`, `backup` | the directory and its lock; the schema; online copies |
+//! | [`archive`] | what is remembered of past work, read without being the daemon |
 //! | `revision`, `inventory`, `journal`, `audit`, `history` | what reconciling needs to remember |
 //! | `lock` | who held which GPU when |
 //! | `task`, `task_life`, `task_outcome`, `task_list`, `artifact` | work and what came of it |
@@ -14,6 +15,7 @@
 //!
 //! Only this room names rusqlite.
 
+pub mod archive;
 mod artifact;
 mod audit;
 mod backup;
@@ -45,6 +47,7 @@ mod task_outcome;
 mod testing;
 mod writer;
 
+pub use archive::Archive;
 pub use artifact::ArtifactFilter;
 pub use audit::{AuditEntry, AuditFilter};
 pub use dispatch::{Stamp, Yield};

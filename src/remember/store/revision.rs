@@ -50,13 +50,7 @@ impl Store {
     /// # Errors
     /// See [`Error`].
     pub async fn applied(&self) -> Result<Option<AppliedRow>, Error> {
-        self.read(|conn| {
-            sql::first(conn, "SELECT revision, applied_at FROM applied", [], |row| {
-                let mut columns = Columns::of("revision", row);
-                Ok(AppliedRow { revision: columns.json()?, applied_at: columns.time()? })
-            })
-        })
-        .await
+        self.read(applied).await
     }
 
     /// The objects in force, sorted by kind and name.
@@ -115,7 +109,15 @@ pub(super) fn sweep(conn: &Connection) -> Result<(), Trouble> {
     Ok(())
 }
 
-fn rows(conn: &Connection, table: &str) -> Result<Vec<ObjectRow>, Trouble> {
+/// The revision in force, read from a connection.
+pub(super) fn applied(conn: &Connection) -> Result<Option<AppliedRow>, Trouble> {
+    sql::first(conn, "SELECT revision, applied_at FROM applied", [], |row| {
+        let mut columns = Columns::of("revision", row);
+        Ok(AppliedRow { revision: columns.json()?, applied_at: columns.time()? })
+    })
+}
+
+pub(super) fn rows(conn: &Connection, table: &str) -> Result<Vec<ObjectRow>, Trouble> {
     let select = format!(
         "SELECT key, path, line, text, digest, generation, asked_by, revision, standing FROM {table} ORDER BY key"
     );

@@ -1,11 +1,13 @@
 //! The rows of the store, as the rest of the program sees them. No SQL type leaves this wing.
 
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 
 use crate::core::{Commit, Digest, Name, ObjectKey, Revision, Timestamp};
-use crate::declare::manifest::Place;
 use crate::declare::manifest::kind::task::TaskSpec;
-use crate::declare::world::Standing;
+use crate::declare::manifest::{Place, parse};
+use crate::declare::world::{Object, Standing};
 
 /// The revision in force.
 #[derive(Clone, Debug, PartialEq)]
@@ -26,6 +28,22 @@ pub struct ObjectRow {
     pub asked_by: Option<Commit>,
     pub revision: Option<Revision>,
     pub standing: Standing,
+}
+
+impl ObjectRow {
+    /// The object as it was in force; none when its text was written by a version that understood more or less than this
+    /// one: Git has it.
+    #[must_use]
+    pub fn into_object(self) -> Option<Object> {
+        let document = parse::document(&self.place.path, self.place.line, &self.text).ok()?;
+        Some(Object {
+            document: Arc::new(document),
+            generation: self.generation,
+            asked_by: self.asked_by,
+            revision: self.revision,
+            standing: self.standing,
+        })
+    }
 }
 
 /// Something that an object made in the world and that must be undone when the object goes.

@@ -76,6 +76,7 @@ pub enum Verb {
     Status(verb::status::Args),
     Get(verb::get::Args),
     Why(verb::why::Args),
+    Simulate(verb::simulate::Args),
     Submit(verb::submit::Args),
     Cancel(verb::cancel::Args),
     Retry(verb::retry::Args),

@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 use crate::act::source::{Error, Options, Snapshot, Source};
 use crate::core::{Commit, ObjectKey};
-use crate::declare::manifest::Diagnostic;
-use crate::declare::world::{self, Assembly, Object};
+use crate::declare::manifest::{Diagnostic, ParsedFile};
+use crate::declare::world::{self, Assembly, Object, World};
 
 use super::failure::{Failure, chain};
 
@@ -46,4 +46,19 @@ pub fn assemble(snapshot: &Snapshot, in_force: &BTreeMap<ObjectKey, Arc<Object>>
         exists: &|path| snapshot.paths.exists(path),
         prune_confirmed: snapshot.prune_confirmed,
     })
+}
+
+/// The world that `files` add up to in the place of the one in force.
+#[must_use]
+pub fn assemble_files(files: &BTreeMap<Arc<str>, Arc<ParsedFile>>, in_force: &World) -> Option<World> {
+    let inputs = world::Inputs {
+        revision: in_force.revision.clone()?,
+        files,
+        in_force: &in_force.objects,
+        commit_of: &|_| None,
+        // Files that tasks name are not looked for: they have no say here.
+        exists: &|_| true,
+        prune_confirmed: true,
+    };
+    Some(world::assemble(&inputs).world)
 }

@@ -14,6 +14,7 @@ pub mod init;
 pub mod load;
 pub mod plan;
 pub mod read;
+pub mod simulate;
 pub mod table;
 pub mod ui;
 pub mod verb;
@@ -47,6 +48,7 @@ pub fn main(daemon: Daemon) -> ExitCode {
         Verb::Status(args) => verb::status::run(&args, global, &mut ui),
         Verb::Get(args) => verb::get::run(&args, global, &mut ui),
         Verb::Why(args) => verb::why::run(&args, global, &mut ui),
+        Verb::Simulate(args) => verb::simulate::run(&args, global, &mut ui),
         Verb::Submit(args) => verb::submit::run(&args, global, &mut ui),
         Verb::Cancel(args) => verb::cancel::run(&args, global, &mut ui),
         Verb::Retry(args) => verb::retry::run(&args, global, &mut ui),

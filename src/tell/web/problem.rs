@@ -88,6 +88,7 @@ impl From<StoreError> for Problem {
             StoreError::NotFound { .. } => StatusCode::NOT_FOUND,
             StoreError::Locked { .. }
             | StoreError::Newer { .. }
+            | StoreError::Older { .. }
             | StoreError::Foreign { .. }
             | StoreError::Corrupt { .. }
             | StoreError::ReadOnly { .. }

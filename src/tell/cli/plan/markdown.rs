@@ -98,7 +98,12 @@ fn quarantined(text: &mut String, report: &Report) {
     table(text, "Quarantined", &["Object", "Meanwhile", "Problems"], rows);
 }
 
-fn table(text: &mut String, title: &str, headings: &[&str], rows: impl ExactSizeIterator<Item = Vec<String>>) {
+pub(in crate::tell::cli) fn table(
+    text: &mut String,
+    title: &str,
+    headings: &[&str],
+    rows: impl ExactSizeIterator<Item = Vec<String>>,
+) {
     let total = rows.len();
     if total == 0 {
         return;
@@ -114,7 +119,7 @@ fn table(text: &mut String, title: &str, headings: &[&str], rows: impl ExactSize
 
 /// Text that stays text. Every ASCII punctuation character may be escaped with a backslash (CommonMark 0.31, 2.4);
 /// what HTML or a forge's mentions could take up becomes an entity.
-fn escape(text: &str) -> String {
+pub(in crate::tell::cli) fn escape(text: &str) -> String {
     let mut safe = String::with_capacity(text.len());
     for c in text.chars() {
         match c {
@@ -135,7 +140,7 @@ fn escape(text: &str) -> String {
 }
 
 /// Text in a code span, where only backticks and the table's own bars mean something.
-fn code(text: &str) -> String {
+pub(in crate::tell::cli) fn code(text: &str) -> String {
     let text: String = text.chars().map(|c| if c.is_control() || c == '`' { ' ' } else { c }).collect();
     format!("`{}`", text.trim().replace('|', "\\|"))
 }

@@ -12,6 +12,7 @@ pub mod reference;
 pub mod reroute;
 pub mod retry;
 pub mod schema;
+pub mod simulate;
 pub mod status;
 pub mod submit;
 pub mod up;
