@@ -76,6 +76,7 @@ fn refuses(error: &Error) -> bool {
         | Error::Internal { .. } => true,
         Error::Locked { .. }
         | Error::Newer { .. }
+        | Error::Older { .. }
         | Error::Foreign { .. }
         | Error::Corrupt { .. }
         | Error::ReadOnly { .. }

@@ -198,7 +198,13 @@ fn beside(in_force: &World, mut given: BTreeMap<Arc<str>, ParsedFile>) -> BTreeM
 }
 
 fn empty(path: &Arc<str>) -> ParsedFile {
-    ParsedFile { path: Arc::clone(path), documents: Vec::new(), broken: Vec::new(), warnings: Vec::new() }
+    ParsedFile {
+        path: Arc::clone(path),
+        documents: Vec::new(),
+        broken: Vec::new(),
+        salvaged: Vec::new(),
+        warnings: Vec::new(),
+    }
 }
 
 /// The same words as those of `validate`.
