@@ -6,7 +6,7 @@ mod hostile;
 mod look;
 mod property;
 mod remote;
-mod repo;
+pub mod repo;
 mod verify;
 mod watch;
 mod worktree;

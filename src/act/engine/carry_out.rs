@@ -18,18 +18,17 @@ use crate::core::text::age;
 use crate::core::{Kind, Name, ObjectKey, Timestamp};
 use crate::decide::dispatch::CallFailure;
 use crate::decide::reconcile::{
-    Bookkeeping, Failure, Hold, HoldReason, Intent, ObjectPlan, ObjectStatus, Sync, Target, Verb, lock, task,
+    Bookkeeping, Drift, Failure, Hold, HoldReason, Intent, ObjectPlan, ObjectStatus, Sync, Target, Verb, lock, task,
 };
 use crate::decide::scheduler::{ClaimVerb, ModelAt};
-use crate::decide::view::ModelState;
 use crate::declare::manifest::Spec;
-use crate::remember::store::row::InventoryRow;
+use crate::remember::store::row::{InventoryRow, JournalRow};
 use crate::remember::store::{AuditEntry, Effects, NewIntent};
 
 use super::dispatch::{Refusal, effect};
-use super::intake;
 use super::observe;
 use super::shared::{Edge, Shared};
+use super::{intake, unfinished};
 
 /// How often a settled object is planned again although nothing happened.
 const RESYNC: Duration = Duration::from_secs(300);
@@ -58,7 +57,7 @@ pub async fn reconcile(shared: Arc<Shared>, run: Run<ObjectKey, Edge>, stop: Can
     if let Err(error) = settle_bookkeeping(&shared, &key, &plan).await {
         return failed(&shared, &key, &error);
     }
-    if let Err(error) = settle_journal(&shared, &key, &plan).await {
+    if let Err(error) = unfinished::settle(&shared, &key, &plan).await {
         return failed(&shared, &key, &error);
     }
     for intent in &plan.intents {
@@ -225,60 +224,12 @@ async fn settle_bookkeeping(shared: &Arc<Shared>, key: &ObjectKey, plan: &Object
     Ok(())
 }
 
-/// Journal entries that a crash or an overtaken call left open: what they wanted is either seen to be so, and then they
-/// are done, or it is planned again under the same id, or nobody wants it any more.
-async fn settle_journal(shared: &Shared, key: &ObjectKey, plan: &ObjectPlan) -> Result<(), Trouble> {
-    let open = shared.memory().take_open(key);
-    for row in open {
-        let Ok(target) = serde_json::from_str::<Target>(&row.target) else { continue };
-        let wanted = plan.intents.iter().any(|intent| intent.verb.as_str() == row.verb && intent.target == target);
-        if wanted {
-            continue;
-        }
-        let result = if seen_done(shared, &row.verb, &target) {
-            let effects = effects(shared, key, &row.verb, &target);
-            let audit = AuditEntry {
-                at: shared.now(),
-                actor: "arcology".into(),
-                verb: row.verb.clone(),
-                object: key.to_string(),
-                reason: format!("{} (seen to be so after an interruption)", row.reason),
-                result: "ok".into(),
-                before: None,
-                after: Some(target.to_string()),
-                revision: row.revision.clone(),
-            };
-            let result = shared.store.journal_finish(&row.id, Ok(()), effects, audit).await;
-            if result.is_ok() {
-                believe(shared, key, &row.verb, &target);
-            }
-            result
-        } else {
-            shared.store.journal_abandon(&row.id, "overtaken: what is so was observed afresh").await
-        };
-        shared.note_store(&result);
-        result?;
-    }
-    Ok(())
-}
-
-/// Whether what an action wanted is seen to be so.
-fn seen_done(shared: &Shared, verb: &str, target: &Target) -> bool {
-    let now = shared.now();
-    let memory = shared.memory();
-    match target {
-        Target::Model { runtime, served_as, .. } => {
-            let Some(view) = memory.inputs(now).fresh_view(runtime) else { return false };
-            let state = view.model(served_as).map_or(ModelState::Unloaded, |model| model.state);
-            (verb == Verb::Load.as_str() && state == ModelState::Loaded)
-                || (verb == Verb::Unload.as_str() && state == ModelState::Unloaded)
-        }
-        Target::Task { id } => verb == Verb::Enqueue.as_str() && memory.tasks.contains_key(id),
-    }
-}
-
 async fn carry_out(shared: &Arc<Shared>, intent: &Intent, stop: &CancellationToken) -> Result<Done, Trouble> {
     let key = &intent.object;
+    if stop.is_cancelled() {
+        // Overtaken before it began: nothing is to be told of.
+        return Ok(Done::Overtaken);
+    }
     let claim = match claim_of(shared, intent) {
         Some((at, verb)) => match shared.inbox.claim(at, verb).await {
             Ok(claim) => Some(claim),
@@ -299,25 +250,19 @@ async fn carry_out(shared: &Arc<Shared>, intent: &Intent, stop: &CancellationTok
         .await;
     shared.note_store(&begun);
     let row = begun?;
+    shared.memory().note_open(row.clone());
     if let Some(saw) = &intent.corrects {
         shared.memory().note_correction(key, saw, shared.now());
     }
     tracing::info!(object = %key, "{} {}: {}", intent.verb.as_str(), intent.target, intent.reason);
     let (began, began_ms) = (shared.now(), shared.steady_ms());
+    if stop.is_cancelled() {
+        return Ok(overtaken(shared, intent, &row).await);
+    }
     let result = tokio::select! {
+        biased;
         result = act(shared, intent) => result,
-        () = stop.cancelled() => {
-            let why = "a newer version of the manifest took over, or Arcology was stopped";
-            if intent.verb == Verb::Load {
-                // It may come to be loaded all the same, and then somebody must answer for it.
-                let adopted = shared.store.adopt(held(shared, key, &intent.target, shared.now())).await;
-                shared.note_store(&adopted);
-                shared.memory().hold(key, intent.target.clone(), shared.now());
-            }
-            let abandoned = shared.store.journal_abandon(&row.id, why).await;
-            shared.note_store(&abandoned);
-            return Ok(Done::Overtaken);
-        }
+        () = stop.cancelled() => return Ok(overtaken(shared, intent, &row).await),
     };
     let audit = AuditEntry {
         at: shared.now(),
@@ -336,6 +281,9 @@ async fn carry_out(shared: &Arc<Shared>, intent: &Intent, stop: &CancellationTok
     };
     let finished = shared.store.journal_finish(&row.id, outcome, effects, audit).await;
     shared.note_store(&finished);
+    if finished.is_ok() {
+        shared.memory().note_closed(&row);
+    }
     if let Some(claim) = claim {
         let took_ms = shared.steady_ms().saturating_sub(began_ms);
         let said = result.as_ref().map(|_| ()).map_err(|error| match error {
@@ -351,6 +299,25 @@ async fn carry_out(shared: &Arc<Shared>, intent: &Intent, stop: &CancellationTok
     believe(shared, key, intent.verb.as_str(), &intent.target);
     learn(shared, intent).await;
     Ok(Done::Carried)
+}
+
+/// Gives up an action that nobody wants to hear of any more.
+async fn overtaken(shared: &Shared, intent: &Intent, row: &JournalRow) -> Done {
+    let key = &intent.object;
+    let answered_for = shared.memory().answers_for(key);
+    if intent.verb == Verb::Load && answered_for {
+        // It may come to be loaded all the same, and then somebody must answer for it.
+        let adopted = shared.store.adopt(held(shared, key, &intent.target, shared.now())).await;
+        shared.note_store(&adopted);
+        shared.memory().hold(key, intent.target.clone(), shared.now());
+    }
+    let why = "a newer version of the manifest took over, or Arcology was stopped";
+    let abandoned = shared.store.journal_abandon(&row.id, why).await;
+    shared.note_store(&abandoned);
+    if abandoned.is_ok() {
+        shared.memory().note_closed(row);
+    }
+    Done::Overtaken
 }
 
 async fn act(shared: &Arc<Shared>, intent: &Intent) -> Result<(), Trouble> {
@@ -374,7 +341,7 @@ async fn act(shared: &Arc<Shared>, intent: &Intent) -> Result<(), Trouble> {
 }
 
 /// What a finished action adds to and takes from the inventory.
-fn effects(shared: &Shared, key: &ObjectKey, verb: &str, target: &Target) -> Effects {
+pub(super) fn effects(shared: &Shared, key: &ObjectKey, verb: &str, target: &Target) -> Effects {
     if verb == Verb::Load.as_str() || verb == Verb::Enqueue.as_str() {
         Effects { inventory_add: vec![held(shared, key, target, shared.now())], inventory_remove: Vec::new() }
     } else {
@@ -389,7 +356,7 @@ pub fn held(shared: &Shared, key: &ObjectKey, target: &Target, now: Timestamp) -
 }
 
 /// The same in memory, once the store has it.
-fn believe(shared: &Shared, key: &ObjectKey, verb: &str, target: &Target) {
+pub(super) fn believe(shared: &Shared, key: &ObjectKey, verb: &str, target: &Target) {
     let now = shared.now();
     let entry = if verb == Verb::Load.as_str() || verb == Verb::Enqueue.as_str() {
         Bookkeeping::Adopt(target.clone())
@@ -447,6 +414,8 @@ pub fn json(target: &Target) -> String {
 pub fn is_settled(status: &ObjectStatus, failed: bool) -> bool {
     match status.sync {
         Sync::InSync | Sync::Invalid => true,
+        // A task that failed or was cancelled stays so until its manifest is edited.
+        Sync::Drifted(Drift::Different) if status.key.kind == Kind::Task => true,
         Sync::Drifted(_) | Sync::Unknown => {
             failed || status.hold.as_ref().is_some_and(|hold| hold.reason != HoldReason::Backoff)
         }

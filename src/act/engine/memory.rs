@@ -17,6 +17,7 @@ use crate::decide::view::RuntimeView;
 use crate::declare::manifest::Spec;
 use crate::declare::manifest::kind::runtime::RuntimeSpec;
 use crate::declare::world::{Object, World};
+use crate::remember::store::Removal;
 use crate::remember::store::row::JournalRow;
 
 use super::picture::{Link, Picture, RuntimePicture, SourcePicture};
@@ -48,8 +49,9 @@ pub struct Memory {
     unsaved: BTreeSet<ObjectKey>,
     /// Observations that are to be written.
     unsaved_views: BTreeMap<Name, String>,
-    /// Journal entries that were open at the start, until their object is planned.
-    pub open: BTreeMap<ObjectKey, Vec<JournalRow>>,
+    /// Journal entries that stand open, by their object: those of an action under way, and those whose end could not be
+    /// written, because the program or the store failed in between.
+    open: BTreeMap<ObjectKey, Vec<JournalRow>>,
 }
 
 impl Memory {
@@ -175,9 +177,27 @@ impl Memory {
         std::mem::take(&mut self.unsaved_views)
     }
 
-    /// Takes the journal entries of an object that were open at the start.
-    pub fn take_open(&mut self, key: &ObjectKey) -> Vec<JournalRow> {
-        self.open.remove(key).unwrap_or_default()
+    /// Keeps a journal entry that stands open.
+    pub fn note_open(&mut self, row: JournalRow) {
+        let rows = self.open.entry(row.object.clone()).or_default();
+        if rows.iter().all(|known| known.id != row.id) {
+            rows.push(row);
+        }
+    }
+
+    /// Forgets a journal entry whose end is written.
+    pub fn note_closed(&mut self, row: &JournalRow) {
+        if let Some(rows) = self.open.get_mut(&row.object) {
+            rows.retain(|open| open.id != row.id);
+            if rows.is_empty() {
+                self.open.remove(&row.object);
+            }
+        }
+    }
+
+    /// The journal entries of an object that stand open, the oldest first.
+    pub fn open_of(&self, key: &ObjectKey) -> Vec<JournalRow> {
+        self.open.get(key).cloned().unwrap_or_default()
     }
 
     /// Forgets the history of objects that are gone for good.
@@ -325,10 +345,21 @@ impl Memory {
         }
     }
 
-    /// Marks what a removed object holds as being deleted: the first phase. One that holds nothing is kept until it was
-    /// looked at once more, because an action for it may still be under way.
-    pub fn begin_deletion(&mut self, object: &Arc<Object>, now: Timestamp, deadline: Timestamp) {
+    /// Takes an object that is gone out of what is in force, once the store has it so. What it holds is being undone from now
+    /// on, or let go. One that holds nothing is kept until it was looked at once more, because an action for it may still be
+    /// under way.
+    pub fn remove(&mut self, object: &Arc<Object>, removal: &Removal, now: Timestamp) {
         let key = &object.document.key;
+        let Some(deadline) = removal.undo_by else {
+            Arc::make_mut(&mut self.inventory).remove(key);
+            self.forget(key);
+            return;
+        };
+        for held in &removal.holds {
+            if let Ok(target) = serde_json::from_str(&held.target) {
+                self.hold(key, target, now);
+            }
+        }
         if let Some(holdings) = Arc::make_mut(&mut self.inventory).get_mut(key) {
             for holding in holdings {
                 holding.deleting_since.get_or_insert(now);
@@ -339,6 +370,11 @@ impl Memory {
             return;
         }
         Arc::make_mut(&mut self.removed).insert(key.clone(), Arc::clone(object));
+    }
+
+    /// Whether somebody answers for what an object makes: it is in force, or gone and being undone.
+    pub fn answers_for(&self, key: &ObjectKey) -> bool {
+        self.world.objects.contains_key(key) || self.removed.contains_key(key)
     }
 
     /// Applies bookkeeping that the store has taken.

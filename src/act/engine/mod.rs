@@ -2,8 +2,8 @@
 //!
 //! Parts, each a task of its own, agreeing through [`shared::Shared`] alone:
 //! [`source_loop`] puts revisions in force; [`observe`] watches runtimes, [`measure`] the machine; the controller calls
-//! [`carry_out`] for one object at a time; [`intake`] takes tasks in and [`dispatch`] runs them; [`publish`] tells surfaces.
-//! [`recover`] makes the start from the store.
+//! [`carry_out`] for one object at a time, with what [`unfinished`] actions left; [`intake`] takes tasks in and [`dispatch`]
+//! runs them; [`publish`] tells surfaces. [`recover`] makes the start from the store.
 
 pub mod carry_out;
 pub mod dispatch;
@@ -22,6 +22,7 @@ pub mod shared;
 pub mod source_loop;
 pub mod start;
 pub mod tokens;
+pub mod unfinished;
 
 pub use handle::Handle;
 pub use start::{Engine, Options, StartError};

@@ -95,8 +95,9 @@ fn objects(rows: Vec<ObjectRow>, unreadable: &mut Vec<ObjectKey>) -> BTreeMap<Ob
     found
 }
 
-/// Actions that were under way. Those of objects in force are settled when their object is planned. Those of objects that
-/// are gone may have made something all the same: it is taken into the inventory, and so undone if it is there.
+/// Actions that were under way. They are ended when their object is planned, as it is then seen what became of them. What
+/// an object that is gone may have made is taken into its inventory, and so undone if it is there. Where nobody answers for
+/// it any more the action is given up. Those of the scheduler are given back: they are its own to end.
 async fn open_actions(
     store: &Store,
     memory: &mut Memory,
@@ -112,12 +113,13 @@ async fn open_actions(
             open.push(call);
             continue;
         }
-        if memory.world.objects.contains_key(&row.object) {
-            memory.open.entry(row.object.clone()).or_default().push(row);
+        if !memory.answers_for(&row.object) {
+            store.journal_abandon(&row.id, "its object is gone, and what it made is left alone").await?;
             continue;
         }
+        let gone = !memory.world.objects.contains_key(&row.object);
         let makes = row.verb == Verb::Load.as_str() || row.verb == Verb::Enqueue.as_str();
-        if let (true, Ok(target)) = (makes, serde_json::from_str::<Target>(&row.target)) {
+        if let (true, true, Ok(target)) = (gone, makes, serde_json::from_str::<Target>(&row.target)) {
             let held = InventoryRow {
                 object: row.object.clone(),
                 target: row.target.clone(),
@@ -129,7 +131,7 @@ async fn open_actions(
             store.adopt(held).await?;
             memory.hold(&row.object, target, now);
         }
-        store.journal_abandon(&row.id, "its object is gone; what it made is undone").await?;
+        memory.note_open(row);
     }
     Ok(open)
 }

@@ -18,7 +18,7 @@ use crate::core::{Kind, ObjectKey, Revision};
 use crate::declare::world::Object;
 use crate::declare::world::assemble::{Assembly, Inputs, assemble};
 use crate::remember::store::row::{AppliedRow, ObjectRow};
-use crate::remember::store::{AuditEntry, Error as StoreError};
+use crate::remember::store::{AuditEntry, Error as StoreError, Removal};
 
 use super::observe;
 use super::picture::SourceProblem;
@@ -153,13 +153,11 @@ async fn apply(shared: &Arc<Shared>, snapshot: Snapshot) -> Report {
         Ok(assembly) => assembly,
         Err(panic) => return fail(shared, "Failed", format!("reading the manifests broke off: {panic}"), None),
     };
-    if let Err(error) = keep_driven(shared, &assembly.changes.removed).await {
+    let removals = removals(shared, &assembly);
+    if let Err(error) = write_down(shared, &assembly, &revision, &removals).await {
         return fail(shared, "Failed", format!("the revision could not be written down: {error}"), None);
     }
-    if let Err(error) = write_down(shared, &assembly, &revision).await {
-        return fail(shared, "Failed", format!("the revision could not be written down: {error}"), None);
-    }
-    let report = put_in_force(shared, assembly).await;
+    let report = put_in_force(shared, assembly, &removals).await;
     let Revision { branch, commit } = &revision;
     tracing::info!(%revision, "applied {branch}@{} \"{}\": {}", commit.sha.short(), commit.subject, report.message);
     for problem in &report.problems {
@@ -168,28 +166,34 @@ async fn apply(shared: &Arc<Shared>, snapshot: Snapshot) -> Report {
     report
 }
 
-/// A runtime that goes together with what was loaded on it must be driven until that is undone, across a restart too:
-/// it is made to hold the same things, and so stays among the removed objects until they are gone.
-async fn keep_driven(shared: &Shared, removed: &[Arc<Object>]) -> Result<(), StoreError> {
-    if !shared.memory().world.policy_for_all().prune {
-        return Ok(());
-    }
-    for object in removed.iter().filter(|object| object.document.key.kind == Kind::Runtime) {
-        let key = &object.document.key;
-        let left = shared.memory().left_on(&key.name, removed);
-        for target in left {
-            let row = super::carry_out::held(shared, key, &target, shared.now());
-            let result = shared.store.adopt(row).await;
-            shared.note_store(&result);
-            result?;
-            shared.memory().hold(key, target, shared.now());
-        }
-    }
-    Ok(())
+/// What becomes of each object that is gone. Where the manifest or the policy says that deleting leaves the real thing alone,
+/// it is left. A runtime that goes together with what was loaded on it must be driven until that is undone, across a
+/// restart too: it is made to hold the same things, and so stays among the removed objects until they are gone.
+fn removals(shared: &Shared, assembly: &Assembly) -> Vec<Removal> {
+    let now = shared.now();
+    let undone = assembly.world.policy_for_all().prune;
+    let removed = &assembly.changes.removed;
+    let removal = |object: &Arc<Object>| {
+        let key = object.document.key.clone();
+        let undo_by = (undone && object.document.prunes()).then(|| after(now, DELETION_DEADLINE));
+        let left = match key.kind {
+            Kind::Runtime if undo_by.is_some() => shared.memory().left_on(&key.name, removed),
+            _ => Vec::new(),
+        };
+        let holds = left.iter().map(|target| super::carry_out::held(shared, &key, target, now)).collect();
+        Removal { key, undo_by, holds }
+    };
+    removed.iter().map(removal).collect()
 }
 
-/// Writes the new world to the store in one transaction: the revision, every object whose row changed, the audit.
-async fn write_down(shared: &Shared, assembly: &Assembly, revision: &Revision) -> Result<(), StoreError> {
+/// Writes the new world to the store in one transaction: the revision, every object whose row changed, the audit. After a
+/// restart the revision in force is read once more, and there is nothing to write.
+async fn write_down(
+    shared: &Shared,
+    assembly: &Assembly,
+    revision: &Revision,
+    removals: &[Removal],
+) -> Result<(), StoreError> {
     let now = shared.now();
     let before = Arc::clone(&shared.memory().world);
     let upserts: Vec<ObjectRow> = assembly
@@ -199,7 +203,9 @@ async fn write_down(shared: &Shared, assembly: &Assembly, revision: &Revision) -
         .filter(|(key, object)| before.objects.get(*key).is_none_or(|old| !Arc::ptr_eq(old, object)))
         .map(|(_, object)| row_of(object))
         .collect();
-    let removed: Vec<ObjectKey> = assembly.changes.removed.iter().map(|object| object.document.key.clone()).collect();
+    if upserts.is_empty() && removals.is_empty() && before.revision.as_ref() == Some(revision) {
+        return Ok(());
+    }
     let actor = format!("commit {}", revision.commit.author);
     let entry = |verb: &str, object: String, before: Option<String>, after: Option<String>| AuditEntry {
         at: now,
@@ -228,7 +234,7 @@ async fn write_down(shared: &Shared, assembly: &Assembly, revision: &Revision) -
         }
     }
     let applied = AppliedRow { revision: revision.clone(), applied_at: now };
-    let result = shared.store.apply_revision(applied, upserts, removed, audits).await;
+    let result = shared.store.apply_revision(applied, upserts, removals.to_vec(), audits).await;
     shared.note_store(&result);
     result
 }
@@ -248,7 +254,7 @@ pub fn row_of(object: &Object) -> ObjectRow {
     }
 }
 
-async fn put_in_force(shared: &Arc<Shared>, assembly: Assembly) -> Report {
+async fn put_in_force(shared: &Arc<Shared>, assembly: Assembly, removals: &[Removal]) -> Report {
     let now = shared.now();
     let Assembly { world, changes } = assembly;
     let text = summary_of(&changes, &world);
@@ -263,9 +269,8 @@ async fn put_in_force(shared: &Arc<Shared>, assembly: Assembly) -> Report {
         memory.world = Arc::new(world);
         observe::tell_world(shared, &memory, now);
         // Nobody may see a moment in which what is gone is neither in force nor being undone.
-        let undone = memory.world.policy_for_all().prune;
-        for object in changes.removed.iter().filter(|object| undone && object.document.prunes()) {
-            memory.begin_deletion(object, now, after(now, DELETION_DEADLINE));
+        for (object, removal) in changes.removed.iter().zip(removals) {
+            memory.remove(object, removal, now);
         }
         memory.source.applied_at = Some(now);
         memory.source.checked_at = Some(now);
@@ -277,7 +282,6 @@ async fn put_in_force(shared: &Arc<Shared>, assembly: Assembly) -> Report {
             shared.controller.changed(key, memory.generation(key));
         }
     }
-    let released = begin_deletions(shared, &changes.removed).await;
     observe::align(shared);
     wake(shared, &touched, &changes.removed, first);
     let broken = shared.memory().world.broken.iter().filter_map(|broken| broken.key.clone()).collect::<Vec<_>>();
@@ -296,35 +300,7 @@ async fn put_in_force(shared: &Arc<Shared>, assembly: Assembly) -> Report {
         .iter()
         .map(|d| format!("{} {}:{}:{}: {}", d.code, d.path, d.span.line, d.span.column, d.message))
         .collect();
-    debug_assert!(released <= report.removed);
     report
-}
-
-/// First phase of deletion: what a removed object holds is marked, with a deadline. Where the manifest or the policy says
-/// that deleting leaves the real thing alone, its inventory is let go instead. Gives the number of those.
-async fn begin_deletions(shared: &Shared, removed: &[Arc<Object>]) -> usize {
-    let now = shared.now();
-    let deadline = after(now, DELETION_DEADLINE);
-    let mut released = 0;
-    for object in removed {
-        let key = &object.document.key;
-        let holdings: Vec<_> = shared.memory().inputs(now).holdings(key).to_vec();
-        let policy = shared.memory().world.policy_for_all();
-        if object.document.prunes() && policy.prune {
-            let result = shared.store.begin_deletion(key.clone(), now, deadline).await;
-            shared.note_store(&result);
-        } else {
-            released += 1;
-            for holding in holdings {
-                let target = super::carry_out::json(&holding.target);
-                let result = shared.store.drop_inventory(key.clone(), target).await;
-                shared.note_store(&result);
-                shared.memory().release(key, &holding.target);
-            }
-            shared.memory().forget(key);
-        }
-    }
-    released
 }
 
 /// Wakes whatever the change concerns. A change of a host, runtime, model or policy concerns every loadout.

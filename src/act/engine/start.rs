@@ -86,8 +86,16 @@ impl Engine {
     /// # Errors
     /// When the store, the vault or the repository cannot be opened at all.
     pub async fn start(options: Options) -> Result<Self, StartError> {
+        let store = Store::open(&options.state_dir, Arc::clone(&options.clock))?;
+        Self::start_on(store, options).await
+    }
+
+    /// The same on the store of `options.state_dir`, which is open already.
+    ///
+    /// # Errors
+    /// When the store cannot be read, or the vault or the repository cannot be opened at all.
+    pub async fn start_on(store: Store, options: Options) -> Result<Self, StartError> {
         let Options { state_dir, source, interval, credentials_dir, inputs_dirs, clock, steady, telemetry } = options;
-        let store = Store::open(&state_dir, Arc::clone(&clock))?;
         let vault = Vault::open(&state_dir.join("vault"))?;
         let Recovered { memory, restored, objects, unreadable, interrupted } = recover(&store, &clock).await?;
         if !unreadable.is_empty() {

@@ -10,6 +10,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use crate::core::{Clock, Timestamp};
 
+use super::cut::Cut;
 use super::error::{Error, Trouble};
 use super::gauge::Gauge;
 use super::migrate;
@@ -44,6 +45,15 @@ impl Store {
     /// [`Error::Locked`] when another daemon uses the directory, [`Error::Newer`] when a newer program wrote it,
     /// [`Error::Corrupt`], [`Error::ReadOnly`], [`Error::Full`] and [`Error::Io`] when the file cannot be used.
     pub fn open(dir: &Path, clock: Arc<dyn Clock>) -> Result<Self, Error> {
+        Self::open_with(dir, clock, None)
+    }
+
+    /// Opens the store as [`Store::open`] does, to stop at `cut` as if the program had died there. For tests.
+    ///
+    /// # Errors
+    /// As [`Store::open`].
+    #[doc(hidden)]
+    pub fn open_with(dir: &Path, clock: Arc<dyn Clock>, cut: Option<Cut>) -> Result<Self, Error> {
         let place = Place::take(dir)?;
         let database = place.database.clone();
         let mut conn = place::open_writer(&database)?;
@@ -51,7 +61,7 @@ impl Store {
         let gauge = Arc::new(Gauge::default());
         let readers = Arc::new(Readers::open(database.clone(), Arc::clone(&gauge))?);
         let (jobs, waiting) = mpsc::channel(QUEUE_JOBS_MAX);
-        let writer = Writer { conn, path: database.clone(), jobs: waiting, gauge: Arc::clone(&gauge) };
+        let writer = Writer { conn, path: database.clone(), jobs: waiting, gauge: Arc::clone(&gauge), cut };
         let thread = std::thread::Builder::new().name("store-writer".to_owned()).spawn(move || writer.run());
         let thread = thread.map_err(|error| Error::io("starting the writer of", &database, &error))?;
         let (jobs, thread, place) = (Mutex::new(Some(jobs)), Mutex::new(Some(thread)), Mutex::new(Some(place)));

@@ -2,7 +2,7 @@
 
 use rusqlite::{Connection, params};
 
-use crate::core::{ObjectKey, Timestamp};
+use crate::core::ObjectKey;
 
 use super::error::{Error, Trouble};
 use super::handle::Store;
@@ -31,25 +31,6 @@ impl Store {
             })?;
             rows.sort_by(|a, b| (&a.object, &a.target).cmp(&(&b.object, &b.target)));
             Ok(rows)
-        })
-        .await
-    }
-
-    /// Marks everything of `object` as being deleted, and says how many entries that began for. What is being deleted
-    /// already keeps its times: asking again does not move a deadline.
-    ///
-    /// # Errors
-    /// See [`Error`].
-    pub async fn begin_deletion(
-        &self,
-        object: ObjectKey,
-        since: Timestamp,
-        deadline: Timestamp,
-    ) -> Result<usize, Error> {
-        self.write(move |conn| {
-            let mark = "UPDATE inventory SET deleting_since = ?2, deadline = ?3
-                WHERE object = ?1 AND deleting_since IS NULL";
-            sql::change(conn, mark, params![object.to_string(), sql::time(since), sql::time(deadline)])
         })
         .await
     }

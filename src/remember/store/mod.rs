@@ -11,6 +11,7 @@
 //! | `lock` | who held which GPU when |
 //! | `task`, `task_life`, `task_outcome`, `task_list`, `artifact` | work and what came of it |
 //! | `dispatch`, `lease`, `span`, `resume` | the records of the dispatcher; what it takes up again |
+//! | `cut` | where a test lets the store stop as if the program had died |
 //! | `error`, `page`, `sql` | what goes wrong; pages and cursors; columns |
 //!
 //! Only this room names rusqlite.
@@ -19,6 +20,8 @@ pub mod archive;
 mod artifact;
 mod audit;
 mod backup;
+#[doc(hidden)]
+pub mod cut;
 mod dispatch;
 #[cfg(test)]
 mod dispatch_tests;
@@ -58,6 +61,7 @@ pub use lock::{LockChange, LockFilter, SPANS_KEPT};
 pub use page::{Listing, PAGE_ITEMS, PAGE_ITEMS_MAX, Page};
 pub use place::{DATABASE_FILE, LOCK_FILE};
 pub use resume::{Open, Took};
+pub use revision::Removal;
 pub use task::{NewTask, TaskAdded};
 pub use task_list::TaskFilter;
 pub use task_outcome::TaskOutcome;

@@ -2,21 +2,32 @@
 
 use rusqlite::{Connection, Row, params};
 
-use crate::core::ObjectKey;
+use crate::core::{ObjectKey, Timestamp};
 use crate::declare::manifest::Place;
 
 use super::audit::{self, AuditEntry};
 use super::error::{Error, Trouble};
 use super::handle::Store;
-use super::row::{AppliedRow, ObjectRow};
+use super::inventory;
+use super::row::{AppliedRow, InventoryRow, ObjectRow};
 use super::sql::{self, Columns};
 
 const WHAT: &str = "object";
 
+/// An object that is no longer in force, and what becomes of what it made.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Removal {
+    pub key: ObjectKey,
+    /// By when all that it made should be undone; none when that is left as it is and nobody answers for it any more.
+    pub undo_by: Option<Timestamp>,
+    /// What else it must stay for until it is gone: a runtime, for what others loaded on it.
+    pub holds: Vec<InventoryRow>,
+}
+
 impl Store {
-    /// Puts a revision in force: all of it or nothing. Removed objects whose inventory is not empty, or for which an
-    /// action is under way, are kept as [`Store::removed_objects`] until neither is so. An object that comes back is no
-    /// longer being deleted.
+    /// Puts a revision in force: all of it or nothing, the beginning of deletions included. Removed objects that have
+    /// something to undo, or for which an action is under way, are kept as [`Store::removed_objects`] until neither is so.
+    /// An object that comes back is no longer being deleted.
     ///
     /// # Errors
     /// See [`Error`]; nothing has changed then.
@@ -24,15 +35,15 @@ impl Store {
         &self,
         applied: AppliedRow,
         upserts: Vec<ObjectRow>,
-        removed: Vec<ObjectKey>,
+        removed: Vec<Removal>,
         audits: Vec<AuditEntry>,
     ) -> Result<(), Error> {
         self.write(move |conn| {
             for object in &upserts {
                 put(conn, object)?;
             }
-            for key in &removed {
-                bury(conn, &key.to_string())?;
+            for removal in &removed {
+                bury(conn, removal, applied.applied_at)?;
             }
             sweep(conn)?;
             audits.iter().try_for_each(|entry| audit::insert(conn, entry, None).map(drop))?;
@@ -94,10 +105,21 @@ fn put(conn: &Connection, object: &ObjectRow) -> Result<(), Trouble> {
     Ok(())
 }
 
-/// Moves an object to the graveyard; [`sweep`] takes it from there when nothing of it is left in the world.
-fn bury(conn: &Connection, key: &str) -> Result<(), Trouble> {
-    sql::change(conn, "INSERT OR REPLACE INTO graveyard SELECT * FROM object WHERE key = ?1", [key])?;
-    sql::change(conn, "DELETE FROM object WHERE key = ?1", [key])?;
+/// Moves an object to the graveyard with all that it made marked as being deleted; [`sweep`] takes it from there when nothing
+/// of it is left in the world. One whose things are left alone is forgotten at once, with its inventory.
+fn bury(conn: &Connection, removal: &Removal, now: Timestamp) -> Result<(), Trouble> {
+    let key = removal.key.to_string();
+    match removal.undo_by {
+        Some(deadline) => {
+            sql::change(conn, "INSERT OR REPLACE INTO graveyard SELECT * FROM object WHERE key = ?1", [&key])?;
+            removal.holds.iter().try_for_each(|held| inventory::add(conn, held))?;
+            let mark = "UPDATE inventory SET deleting_since = ?2, deadline = ?3
+                WHERE object = ?1 AND deleting_since IS NULL";
+            sql::change(conn, mark, params![key, sql::time(now), sql::time(deadline)])?;
+        }
+        None => drop(sql::change(conn, "DELETE FROM inventory WHERE object = ?1", [&key])?),
+    }
+    sql::change(conn, "DELETE FROM object WHERE key = ?1", [&key])?;
     Ok(())
 }
 
@@ -167,6 +189,10 @@ mod tests {
         store.journal_finish(&row.id, Ok(()), effects, audit("load", "Loadout/desk")).await.unwrap();
     }
 
+    fn gone(undo_by: Option<Timestamp>) -> Removal {
+        Removal { key: key("Loadout/desk"), undo_by, holds: Vec::new() }
+    }
+
     #[tokio::test]
     async fn a_revision_is_in_force_as_a_whole() {
         let dir = tempfile::tempdir().unwrap();
@@ -176,7 +202,7 @@ mod tests {
         let audits = vec![audit("apply", "Model/qwen"), audit("apply", "Loadout/desk")];
         store.apply_revision(applied(1), upserts, Vec::new(), audits).await.unwrap();
         store
-            .apply_revision(applied(2), vec![object("Model/qwen", 2)], vec![key("Loadout/desk")], Vec::new())
+            .apply_revision(applied(2), vec![object("Model/qwen", 2)], vec![gone(Some(at(65)))], Vec::new())
             .await
             .unwrap();
         assert_eq!(store.applied().await.unwrap(), Some(applied(2)));
@@ -190,16 +216,41 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let store = open(dir.path());
         loaded(&store).await;
-        store.apply_revision(applied(2), Vec::new(), vec![key("Loadout/desk")], Vec::new()).await.unwrap();
+        store.apply_revision(applied(2), Vec::new(), vec![gone(Some(at(65)))], Vec::new()).await.unwrap();
         assert!(store.objects().await.unwrap().is_empty());
         assert_eq!(store.removed_objects().await.unwrap(), [object("Loadout/desk", 1)]);
-        assert_eq!(store.begin_deletion(key("Loadout/desk"), at(5), at(65)).await.unwrap(), 1);
-        assert_eq!(store.begin_deletion(key("Loadout/desk"), at(50), at(99)).await.unwrap(), 0, "the deadline stays");
         let row = store.inventory().await.unwrap().remove(0);
-        assert_eq!((row.deleting_since, row.deadline), (Some(at(5)), Some(at(65))));
+        assert_eq!((row.deleting_since, row.deadline), (Some(applied(2).applied_at), Some(at(65))));
         assert!(store.drop_inventory(key("Loadout/desk"), target("qwen")).await.unwrap());
         assert!(store.removed_objects().await.unwrap().is_empty());
         assert!(!store.drop_inventory(key("Loadout/desk"), target("qwen")).await.unwrap());
+    }
+
+    #[tokio::test]
+    async fn what_a_removed_object_made_is_left_alone_where_it_says_so_and_forgotten_with_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = open(dir.path());
+        loaded(&store).await;
+        let begun = store.journal_begin(load("Loadout/desk", "llama")).await.unwrap();
+        store.apply_revision(applied(2), Vec::new(), vec![gone(None)], Vec::new()).await.unwrap();
+        assert!(store.objects().await.unwrap().is_empty());
+        assert!(store.removed_objects().await.unwrap().is_empty());
+        assert!(store.inventory().await.unwrap().is_empty());
+        store.journal_abandon(&begun.id, "nobody answers for it").await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_removed_object_stays_for_what_it_is_made_to_hold() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = open(dir.path());
+        let runtime = InventoryRow { object: key("Runtime/swap"), ..thing() };
+        store.apply_revision(applied(1), vec![object("Runtime/swap", 1)], Vec::new(), Vec::new()).await.unwrap();
+        let removal = Removal { key: key("Runtime/swap"), undo_by: Some(at(65)), holds: vec![runtime] };
+        store.apply_revision(applied(2), Vec::new(), vec![removal], Vec::new()).await.unwrap();
+        assert_eq!(store.removed_objects().await.unwrap(), [object("Runtime/swap", 1)]);
+        assert_eq!(store.inventory().await.unwrap()[0].deadline, Some(at(65)));
+        store.drop_inventory(key("Runtime/swap"), target("qwen")).await.unwrap();
+        assert!(store.removed_objects().await.unwrap().is_empty());
     }
 
     #[tokio::test]
@@ -207,8 +258,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let store = open(dir.path());
         loaded(&store).await;
-        store.apply_revision(applied(2), Vec::new(), vec![key("Loadout/desk")], Vec::new()).await.unwrap();
-        store.begin_deletion(key("Loadout/desk"), at(5), at(65)).await.unwrap();
+        store.apply_revision(applied(2), Vec::new(), vec![gone(Some(at(65)))], Vec::new()).await.unwrap();
         store.apply_revision(applied(3), vec![object("Loadout/desk", 2)], Vec::new(), Vec::new()).await.unwrap();
         assert!(store.removed_objects().await.unwrap().is_empty());
         assert_eq!(store.inventory().await.unwrap(), [thing()]);
@@ -220,7 +270,7 @@ mod tests {
         let store = open(dir.path());
         store.apply_revision(applied(1), vec![object("Loadout/desk", 1)], Vec::new(), Vec::new()).await.unwrap();
         let row = store.journal_begin(load("Loadout/desk", "qwen")).await.unwrap();
-        store.apply_revision(applied(2), Vec::new(), vec![key("Loadout/desk")], Vec::new()).await.unwrap();
+        store.apply_revision(applied(2), Vec::new(), vec![gone(Some(at(65)))], Vec::new()).await.unwrap();
         assert_eq!(store.removed_objects().await.unwrap().len(), 1);
         store.journal_abandon(&row.id, "a new generation").await.unwrap();
         assert!(store.removed_objects().await.unwrap().is_empty());

@@ -12,8 +12,10 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use rusqlite::Connection;
+use rusqlite::config::DbConfig;
 use tokio::sync::{mpsc, oneshot};
 
+use super::cut::{self, Cut, Fate};
 use super::error::{Error, Trouble};
 use super::gauge::Gauge;
 
@@ -42,6 +44,8 @@ pub(super) enum Message {
 /// the last run have been rolled back.
 pub(super) trait Job: Send {
     fn durability(&self) -> Durability;
+    /// The function that it was written in.
+    fn name(&self) -> &'static str;
     fn run(&mut self, conn: &Connection) -> Result<(), Trouble>;
     fn answer(self: Box<Self>, fate: Result<(), Error>);
 }
@@ -72,6 +76,10 @@ where
         self.durability
     }
 
+    fn name(&self) -> &'static str {
+        cut::step_name(std::any::type_name::<F>())
+    }
+
     fn run(&mut self, conn: &Connection) -> Result<(), Trouble> {
         self.made = Some((self.work)(conn)?);
         Ok(())
@@ -90,11 +98,14 @@ pub(super) struct Writer {
     pub(super) path: PathBuf,
     pub(super) jobs: mpsc::Receiver<Message>,
     pub(super) gauge: Arc<Gauge>,
+    /// Where it stops as if the program had died; none but in tests.
+    pub(super) cut: Option<Cut>,
 }
 
 impl Writer {
     /// Works until the store is closed or dropped and nothing waits any more.
     pub(super) fn run(mut self) {
+        let group_max = if self.cut.is_some() { 1 } else { GROUP_JOBS_MAX };
         while let Some(message) = self.jobs.blocking_recv() {
             let mut group = Vec::new();
             let mut next = Some(message);
@@ -103,12 +114,45 @@ impl Writer {
                     Message::Job(job) => group.push(job),
                     Message::Close => self.jobs.close(),
                 }
-                next = if group.len() < GROUP_JOBS_MAX { self.jobs.try_recv().ok() } else { None };
+                next = if group.len() < group_max { self.jobs.try_recv().ok() } else { None };
             }
-            self.carry_out(group);
+            match &self.cut {
+                None => self.carry_out(group),
+                Some(cut) => {
+                    if let Some(unanswered) = self.carry_out_unless_cut(cut, group) {
+                        return self.stay_dead(unanswered);
+                    }
+                }
+            }
         }
         // Best effort: what is in the write-ahead log is durable already, this only makes the next start quicker.
         drop(self.conn.execute_batch("PRAGMA wal_checkpoint(TRUNCATE)"));
+    }
+
+    /// Carries out a group of one, or gives it back when the program dies with it.
+    fn carry_out_unless_cut(&self, cut: &Cut, mut group: Vec<Box<dyn Job>>) -> Option<Vec<Box<dyn Job>>> {
+        let durable = group.first().filter(|job| job.durability() == Durability::Synced);
+        match durable.map_or(Fate::Lives, |job| cut.count(job.name())) {
+            Fate::Lives => {
+                self.carry_out(group);
+                return None;
+            }
+            Fate::Lost => {}
+            Fate::Unanswered => drop(self.together(&mut group)),
+        }
+        cut.reach();
+        Some(group)
+    }
+
+    /// Keeps every job, so that nobody is answered, not even with an error, until nobody can ask any more.
+    fn stay_dead(mut self, mut unanswered: Vec<Box<dyn Job>>) {
+        // The write-ahead log is left as a killed program leaves it.
+        drop(self.conn.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true));
+        while let Some(message) = self.jobs.blocking_recv() {
+            if let Message::Job(job) = message {
+                unanswered.push(job);
+            }
+        }
     }
 
     fn carry_out(&self, mut group: Vec<Box<dyn Job>>) {

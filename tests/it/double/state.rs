@@ -80,6 +80,8 @@ pub struct State {
 pub struct Inner {
     /// Models that have a process: `starting`, `ready` or `stopping`.
     pub processes: BTreeMap<String, &'static str>,
+    /// Models run beside each other, as in a group with `swap: false`.
+    pub together: bool,
     /// Starts that do not get ready before a test lets them.
     pub held: BTreeSet<String>,
     /// Why the starts of each model failed so far.
@@ -178,10 +180,12 @@ impl State {
                     if inner.processes.contains_key(&id) {
                         return None;
                     }
-                    if inner.processes.values().any(moves) || inner.processes.keys().any(is_busy) {
-                        return Some(false);
+                    if !inner.together {
+                        if inner.processes.values().any(moves) || inner.processes.keys().any(is_busy) {
+                            return Some(false);
+                        }
+                        inner.processes.clear();
                     }
-                    inner.processes.clear();
                     inner.processes.insert(id.clone(), "starting");
                     Some(true)
                 });

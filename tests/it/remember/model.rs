@@ -6,7 +6,7 @@ use proptest::prelude::*;
 
 use arcology::core::ObjectKey;
 use arcology::remember::store::row::{InventoryRow, TaskError, TaskRow, TaskState, Why};
-use arcology::remember::store::{AuditFilter, Effects, Page, Store, TaskFilter, TaskOutcome};
+use arcology::remember::store::{AuditFilter, Effects, Page, Removal, Store, TaskFilter, TaskOutcome};
 
 use super::rows::{applied, at, audit, key, load, name, object, open, target, task};
 
@@ -18,10 +18,9 @@ enum Step {
     Finish { task: u8, outcome: u8 },
     Cancel { task: u8 },
     Block { task: u8, blocked: bool },
-    Apply { upsert: u8, remove: u8, generation: u8 },
+    Apply { upsert: u8, remove: u8, undo: bool, generation: u8 },
     Begin { object: u8, model: u8 },
     End { which: u8, how: u8 },
-    Delete { object: u8 },
     Drop { object: u8, model: u8 },
     History { object: u8, value: u8 },
     Restart { close: bool },
@@ -35,10 +34,10 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         3 => (few(), 0..5_u8).prop_map(|(task, outcome)| Step::Finish { task, outcome }),
         1 => few().prop_map(|task| Step::Cancel { task }),
         1 => (few(), any::<bool>()).prop_map(|(task, blocked)| Step::Block { task, blocked }),
-        3 => (0..3_u8, 0..3_u8, 1..9_u8).prop_map(|(upsert, remove, generation)| Step::Apply { upsert, remove, generation }),
+        4 => (0..3_u8, 0..3_u8, any::<bool>(), 1..9_u8)
+            .prop_map(|(upsert, remove, undo, generation)| Step::Apply { upsert, remove, undo, generation }),
         3 => (0..3_u8, 0..2_u8).prop_map(|(object, model)| Step::Begin { object, model }),
         4 => (0..3_u8, prop_oneof![2 => Just(0), 1 => 1..4_u8]).prop_map(|(which, how)| Step::End { which, how }),
-        3 => (0..3_u8).prop_map(|object| Step::Delete { object }),
         1 => (0..3_u8, 0..2_u8).prop_map(|(object, model)| Step::Drop { object, model }),
         1 => (0..3_u8, 0..3_u8).prop_map(|(object, value)| Step::History { object, value }),
         2 => any::<bool>().prop_map(|close| Step::Restart { close }),
@@ -164,8 +163,10 @@ async fn cancel(store: &Store, model: &mut Model, n: u8) {
     model.audits += 1;
 }
 
-async fn apply(store: &Store, model: &mut Model, upsert: u8, remove: u8, generation: u8) {
-    let removed = if upsert == remove { Vec::new() } else { vec![owner(remove)] };
+async fn apply(store: &Store, model: &mut Model, upsert: u8, remove: u8, undo: bool, generation: u8) {
+    let undo_by = undo.then(|| at(65));
+    let removal = Removal { key: owner(remove), undo_by, holds: Vec::new() };
+    let removed = if upsert == remove { Vec::new() } else { vec![removal] };
     let entry = audit("apply", &owner(upsert).to_string());
     let upserts = vec![object(owner(upsert), generation)];
     store.apply_revision(applied(generation), upserts, removed.clone(), vec![entry]).await.unwrap();
@@ -173,8 +174,14 @@ async fn apply(store: &Store, model: &mut Model, upsert: u8, remove: u8, generat
     model.objects.insert(owner(upsert), generation);
     model.buried.remove(&owner(upsert));
     model.inventory.iter_mut().filter(|((object, _), _)| *object == owner(upsert)).for_each(|(_, gone)| *gone = false);
-    for object in removed {
-        if let Some(generation) = model.objects.remove(&object) {
+    for Removal { key: object, undo_by, .. } in removed {
+        let generation = model.objects.remove(&object);
+        if undo_by.is_none() {
+            model.inventory.retain(|(key, _), _| *key != object);
+            continue;
+        }
+        model.inventory.iter_mut().filter(|((key, _), _)| *key == object).for_each(|(_, gone)| *gone = true);
+        if let Some(generation) = generation {
             model.buried.insert(object, generation);
         }
     }
@@ -272,17 +279,11 @@ async fn carry_out(steps: Vec<Step>) {
                     row.why = None;
                 }
             }
-            Step::Apply { upsert, remove, generation } => apply(&store, &mut state, upsert, remove, generation).await,
+            Step::Apply { upsert, remove, undo, generation } => {
+                apply(&store, &mut state, upsert, remove, undo, generation).await;
+            }
             Step::Begin { object, model } => begin(&store, &mut state, object, model).await,
             Step::End { which, how } => end(&store, &mut state, which, how).await,
-            Step::Delete { object } => {
-                store.begin_deletion(owner(object), at(5), at(65)).await.unwrap();
-                state
-                    .inventory
-                    .iter_mut()
-                    .filter(|((key, _), _)| *key == owner(object))
-                    .for_each(|(_, gone)| *gone = true);
-            }
             Step::Drop { object, model: n } => {
                 let dropped = store.drop_inventory(owner(object), model(n)).await.unwrap();
                 assert_eq!(dropped, state.inventory.remove(&(owner(object), model(n))).is_some());

@@ -1,6 +1,7 @@
 //! The real binary, run as a person runs it: a state repository, `arcology up`, commits, and what surfaces then say.
 
 mod crash;
+mod cuts;
 pub mod harness;
 mod hostile;
 mod runtimes;
