@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use arcology::act::clock::SystemClock;
+use arcology::act::clock::{SystemClock, SystemSteady};
 use arcology::act::engine::{Engine, Options};
 use arcology::act::source::{self, Poll, Snapshot, Source};
 use arcology::act::telemetry;
@@ -126,6 +126,7 @@ fn engine(repository: &Repository) {
             credentials_dir: None,
             inputs_dirs: Vec::new(),
             clock: Arc::new(SystemClock),
+            steady: Arc::new(SystemSteady::default()),
             telemetry: telemetry::Options::default(),
         };
         let engine = Engine::start(options).await.expect("it starts");

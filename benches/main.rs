@@ -20,13 +20,14 @@ mod swap_thrash;
 mod tasks;
 mod telemetry;
 mod thrash;
+mod transitions;
 
 use std::process::ExitCode;
 
 /// A benchmark's name, and what runs it.
 type Bench = (&'static str, fn());
 
-const ALL: [Bench; 11] = [
+const ALL: [Bench; 12] = [
     ("commit-to-action", commit_to_action::run),
     ("look", look::run),
     ("cold-start", cold_start::run),
@@ -38,6 +39,7 @@ const ALL: [Bench; 11] = [
     ("swap-thrash", swap_thrash::run),
     ("tasks", tasks::run),
     ("telemetry", telemetry::run),
+    ("transitions", transitions::run),
 ];
 
 fn main() -> ExitCode {

@@ -15,13 +15,14 @@ use super::status::{Hold, HoldReason};
 #[must_use]
 pub fn hold(inputs: &Inputs<'_>, runtime: &Name, served_as: &str, verb: Verb) -> Option<Hold> {
     let at = model_at(inputs, runtime, served_as);
-    if let Some(moving) = inputs.scheduler.moving.get(&at) {
-        return Some(lock(moved(&at, *moving), Some("the scheduler".to_owned())));
-    }
+    // Who has the GPU comes first: that is what is waited for, whatever the scheduler does on the way.
     if let Some(gpu) = gpu_of(inputs, runtime)
         && let Some(hold) = inputs.scheduler.gpus.get(&gpu).and_then(|view| closed(&gpu, view))
     {
         return Some(hold);
+    }
+    if let Some(moving) = inputs.scheduler.moving.get(&at) {
+        return Some(lock(moved(&at, *moving), Some("the scheduler".to_owned())));
     }
     let users = inputs.scheduler.in_use.get(&at).filter(|users| verb == Verb::Unload && !users.is_empty())?;
     let names: Vec<&str> = users.iter().take(3).map(AsRef::as_ref).collect();

@@ -167,14 +167,7 @@ impl Store {
         self.line_up(Durability::Synced, move |conn| {
             let id = journal::open_id(conn, &object, verb.as_str(), &target)?;
             let entry = entry.as_ref().ok_or_else(|| Trouble::value("journal", "its end leaves no audit entry"))?;
-            journal::finish(
-                conn,
-                &id,
-                result.as_ref().map(|()| ()).map_err(String::as_str),
-                &Effects::default(),
-                entry,
-                at,
-            )
+            journal::finish(conn, &id, &result, &Effects::default(), entry, at)
         })
         .await
     }

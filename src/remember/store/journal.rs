@@ -72,7 +72,7 @@ impl Store {
     ) -> Result<JournalRow, Error> {
         let (id, now) = (id.to_owned(), self.now());
         self.write(move |conn| {
-            finish(conn, &id, result.as_ref().map(|()| ()).map_err(String::as_str), &effects, &audit, now)?;
+            finish(conn, &id, &result, &effects, &audit, now)?;
             existing(conn, &id)
         })
         .await
@@ -197,14 +197,14 @@ pub(super) fn open_id(conn: &Connection, object: &ObjectKey, verb: &str, target:
 pub(super) fn finish(
     conn: &Connection,
     id: &str,
-    result: Result<(), &str>,
+    result: &Result<(), String>,
     effects: &Effects,
     audit: &AuditEntry,
     now: Timestamp,
 ) -> Result<(), Trouble> {
     let (state, error) = match result {
         Ok(()) => ("done", None),
-        Err(error) => ("failed", Some(error)),
+        Err(error) => ("failed", Some(error.as_str())),
     };
     end(conn, id, state, error, now)?;
     effects.inventory_add.iter().try_for_each(|row| inventory::add(conn, row))?;

@@ -109,7 +109,7 @@ pub(super) async fn reroute(
         }
     };
     if let Err(response) = place_exists(&state, body.runtime.as_ref(), model.as_ref()) {
-        return response;
+        return *response;
     }
     match known(&state, &id).await {
         Ok(row) if row.state == TaskState::Running && !body.confirm => {
@@ -128,13 +128,13 @@ pub(super) async fn reroute(
 }
 
 /// A place that nobody declares would be waited for for ever.
-fn place_exists(state: &ControlState, runtime: Option<&Name>, model: Option<&Name>) -> Result<(), Response> {
+fn place_exists(state: &ControlState, runtime: Option<&Name>, model: Option<&Name>) -> Result<(), Box<Response>> {
     let world = state.web.picture.borrow().world.clone();
     let missing = |kind: &str, name: &Name, all: Vec<String>| {
         let near = crate::core::text::nearest(name.as_str(), all.iter().map(String::as_str));
         let hint = near.map(|near| format!("; did you mean `{near}`?")).unwrap_or_default();
         let detail = format!("no {kind} `{name}` is declared{hint}");
-        problem(StatusCode::UNPROCESSABLE_ENTITY, "there is no such place", &detail)
+        Box::new(problem(StatusCode::UNPROCESSABLE_ENTITY, "there is no such place", &detail))
     };
     if let Some(name) = runtime.filter(|name| world.runtime(name).is_none()) {
         let all = world.runtimes().map(|(object, _)| object.document.key.name.to_string()).collect();

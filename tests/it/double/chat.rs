@@ -23,7 +23,14 @@ pub(super) async fn chat(state: App, model: Model, guard: InFlight, tx: mpsc::Se
     let _running = Running::new(&state, model.id);
     let work = async {
         match &model.serves {
-            Serves::Words(words) => {
+            Serves::Words(words) | Serves::Gated(words) => {
+                if matches!(model.serves, Serves::Gated(_)) {
+                    say(&tx, &piece("content", "")).await;
+                    tokio::select! {
+                        () = state.until(|inner| inner.open.contains(model.id)) => {}
+                        () = tx.closed() => return state.change(|inner| inner.abandoned += 1),
+                    }
+                }
                 for word in *words {
                     say(&tx, &piece("content", word)).await;
                 }

@@ -85,6 +85,15 @@ impl Double {
     pub fn release(&self, id: &str) {
         self.state.change(|inner| inner.held.remove(id));
     }
+
+    /// Lets the gated answers of `id` go on, from now on or until [`Self::close`].
+    pub fn open(&self, id: &str) {
+        self.state.change(|inner| inner.open.insert(id.to_owned()));
+    }
+
+    pub fn close(&self, id: &str) {
+        self.state.change(|inner| inner.open.remove(id));
+    }
 }
 
 pub(super) type App = Arc<State>;

@@ -28,6 +28,8 @@ pub enum Serves {
     Words(&'static [&'static str]),
     /// One piece, then nothing more until the client goes away.
     Holds,
+    /// These words, once a test opens the gate.
+    Gated(&'static [&'static str]),
     /// One piece, then the end of the stream without `[DONE]`.
     Half,
     /// One piece, then an error event.
@@ -84,6 +86,8 @@ pub struct Inner {
     pub together: bool,
     /// Starts that do not get ready before a test lets them.
     pub held: BTreeSet<String>,
+    /// Models whose gated answers may go on.
+    pub open: BTreeSet<String>,
     /// Why the starts of each model failed so far.
     pub failures: BTreeMap<String, Vec<String>>,
     pub in_flight: BTreeMap<u64, String>,

@@ -223,6 +223,38 @@ impl Daemon {
         (status, serde_json::from_str(&text).unwrap_or(Value::String(text)))
     }
 
+    /// What the control socket tells.
+    pub fn told(&self, path: &str) -> Value {
+        let stream = UnixStream::connect(&self.control).unwrap();
+        let (status, text) = exchange(stream, "GET", path, "localhost", "");
+        assert_eq!(status, 200, "{path}: {text}");
+        serde_json::from_str(&text).unwrap()
+    }
+
+    /// Submits tasks and gives their ids.
+    pub fn submit(&self, tasks: &Value) -> Vec<String> {
+        let (status, accepted) = self.call("/v1/tasks", tasks);
+        assert_eq!(status, 202, "{accepted:#}");
+        accepted.as_array().unwrap().iter().map(|task| task["id"].as_str().unwrap().to_owned()).collect()
+    }
+
+    /// Waits until a task satisfies `test`.
+    pub fn until_task(&self, id: &str, what: &str, test: impl Fn(&Value) -> bool) -> Value {
+        eventually(&format!("{id} {what}"), || {
+            let task = self.json(&format!("/api/v1/tasks/{id}"));
+            if test(&task) { Ok(task) } else { Err(format!("{task:#}\n{}", self.log())) }
+        })
+    }
+
+    /// Waits until the reason why a task waits is this one; gives the whole explanation.
+    pub fn until_waits(&self, id: &str, reason: &str) -> Value {
+        eventually(&format!("{id} waits for {reason}"), || {
+            let answer = self.told(&format!("/v1/tasks/{id}/why"));
+            let explanation = answer["explanation"].clone();
+            if explanation["why"]["reason"] == reason { Ok(explanation) } else { Err(format!("{answer:#}")) }
+        })
+    }
+
     /// The row of `/drift` of one object, if there is one.
     pub fn drift(&self, key: &str) -> Option<Value> {
         let (kind, name) = key.split_once('/').unwrap();

@@ -4,5 +4,7 @@ mod crash;
 mod cuts;
 pub mod harness;
 mod hostile;
+mod leases;
 mod runtimes;
+mod scheduler;
 mod steps;

@@ -20,8 +20,16 @@ use super::inbox::Message;
 
 /// What the pen is given.
 pub enum Sheet {
-    Record { id: WriteId, record: Record, left: Yield, stamp: Stamp },
+    Record(Box<Line>),
     Notes(Vec<Note>, Moment),
+}
+
+/// A record, and what it is written with.
+pub struct Line {
+    pub id: WriteId,
+    pub record: Record,
+    pub left: Yield,
+    pub stamp: Stamp,
 }
 
 type Writing = BoxFuture<'static, (WriteId, Record, Result<(), Error>)>;
@@ -36,7 +44,8 @@ pub async fn run(shared: Arc<Shared>, mut sheets: mpsc::UnboundedReceiver<Sheet>
             biased;
             Some((id, record, result)) = under_way.next() => answer(&shared, id, record, result),
             sheet = sheets.recv(), if open => match sheet {
-                Some(Sheet::Record { id, record, left, stamp }) => {
+                Some(Sheet::Record(line)) => {
+                    let Line { id, record, left, stamp } = *line;
                     match shared.store.record(record.clone(), left, stamp).await {
                         Ok(line) => under_way.push(Box::pin(async move { (id, record, line.come().await) })),
                         Err(error) => answer(&shared, id, record, Err(error)),

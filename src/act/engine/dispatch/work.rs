@@ -16,7 +16,7 @@ use super::super::carry_out;
 use super::super::shared::Shared;
 use super::effect::{self, Stop};
 use super::inbox::{Message, Refusal};
-use super::pen::{Pad, Sheet};
+use super::pen::{Line, Pad, Sheet};
 use super::waiters::Waiters;
 use super::{fact, view};
 
@@ -271,7 +271,7 @@ impl Work {
         let stamp = Stamp { at: self.shared.now(), revision: self.shared.revision_text() };
         self.writing += 1;
         // The pen outlives this loop: it ends when this end is dropped.
-        drop(self.pen.send(Sheet::Record { id, record, left, stamp }));
+        drop(self.pen.send(Sheet::Record(Box::new(Line { id, record, left, stamp }))));
     }
 
     fn note(&mut self, note: Note) {
