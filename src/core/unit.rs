@@ -63,7 +63,8 @@ impl Span {
 /// A number of gigabytes without needless decimals: `7.8`, `32`.
 #[must_use]
 pub fn gigabytes(amount: f64) -> String {
-    let text = format!("{amount:.1}");
+    // Rounded first, and then without the sign of zero: the sum of no figures is -0.
+    let text = format!("{:.1}", (amount * 10.0).round() / 10.0 + 0.0);
     text.strip_suffix(".0").unwrap_or(&text).to_owned()
 }
 
@@ -126,7 +127,7 @@ mod tests {
 
     #[test]
     fn gigabytes_have_one_decimal_where_it_says_something() {
-        for (amount, text) in [(7.8, "7.8"), (32.0, "32"), (31.99, "32"), (0.0, "0")] {
+        for (amount, text) in [(7.8, "7.8"), (32.0, "32"), (31.99, "32"), (0.0, "0"), (-0.0, "0"), (-0.04, "0")] {
             assert_eq!(gigabytes(amount), text);
         }
     }

@@ -6,4 +6,5 @@ pub mod dispatch;
 pub mod host_view;
 pub mod reconcile;
 pub mod scheduler;
+pub mod simulate;
 pub mod view;

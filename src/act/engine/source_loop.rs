@@ -319,7 +319,8 @@ fn wake(shared: &Shared, touched: &[ObjectKey], removed: &[Arc<Object>], first: 
         shared.controller.changed(&key, GONE);
     }
     if broad {
-        for object in world.of_kind(Kind::Loadout) {
+        // Tasks too: a policy that paused everything may have held them back.
+        for object in world.of_kind(Kind::Loadout).chain(world.of_kind(Kind::Task)) {
             let key = object.document.key.clone();
             shared.controller.trigger(&key, Lane::Person, "something that it refers to changed");
         }

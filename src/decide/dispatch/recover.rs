@@ -25,7 +25,9 @@ impl<M: Machine> Core<M> {
         core.config = Arc::clone(&config);
         core.events.push_back(Event::WorldChanged(config));
         core.events.extend(history);
-        for lease in leases {
+        // Those that hold a GPU come first: what waits must not be granted what is held.
+        let (held, waiting): (Vec<_>, Vec<_>) = leases.into_iter().partition(|lease| lease.request.held);
+        for lease in held.into_iter().chain(waiting) {
             core.take_up_lease(lease, now);
         }
         for call in open {

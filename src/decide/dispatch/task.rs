@@ -147,6 +147,8 @@ impl<M: Machine> Core<M> {
     /// The scheduler says that it can never run.
     pub(super) fn fail(&mut self, seq: TaskSeq, code: FailCode, message: String) {
         let Some(task) = self.tasks.get_mut(&seq) else { return };
+        // The scheduler knows, and has told those who wait for it: who comes from now on must know too.
+        self.ended.note(&Arc::clone(&task.id), Over::Failed);
         match &mut task.doing {
             Doing::Cancelling { held, .. } => *held = Held::Fail(code, message),
             Doing::Waiting => {

@@ -24,6 +24,7 @@ impl State {
             return out.push(Decision::Refuse { at, reason });
         }
         let model = &mut self.table.models[ix];
+        model.told = None;
         match (verb, model.phase) {
             (ClaimVerb::Load, Phase::Loaded) | (ClaimVerb::Unload, Phase::Unloaded) => {}
             (ClaimVerb::Load, _) => model.phase = Phase::Loading { ours: true },

@@ -202,6 +202,6 @@ pub struct LeaseRequest {
     pub priority: i32,
     /// It ends so long after the last sign of life.
     pub ttl_ms: u64,
-    /// True when it was granted before a restart.
+    /// True when it was granted before a restart. After one, these are told before leases and tasks that wait.
     pub held: bool,
 }

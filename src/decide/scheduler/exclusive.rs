@@ -113,7 +113,8 @@ impl State {
                     return Err(Reason::Priority { ahead });
                 }
                 // Closing the GPU for what will not fit would hold everybody else up for nothing.
-                if let Some(need_gb) = wish.need_gb.filter(|need| self.room(gpu, *need, true) == Room::Full) {
+                let is_full = |need: &f64| *need > 0.0 && self.room(gpu, *need, true) == Room::Full;
+                if let Some(need_gb) = wish.need_gb.filter(is_full) {
                     return Err(self.vram_full(gpu, need_gb));
                 }
                 self.drain(gpu, holder, now, out);
@@ -354,6 +355,8 @@ impl State {
                 };
                 models.filter(goes).collect()
             }
+            // Its model is there already, even where it took more than anybody had said: it is not its own victim.
+            Some(need_gb) if need_gb <= 0.0 => BTreeSet::new(),
             Some(need_gb) => match self.room(gpu, need_gb, true) {
                 Room::Enough => BTreeSet::new(),
                 Room::Evict(victims) | Room::Busy(victims) => victims,

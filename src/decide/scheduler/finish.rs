@@ -31,7 +31,7 @@ impl State {
                     return self.over(seq, Over::Failed);
                 }
                 if let Some(task) = self.tasks.get_mut(&seq) {
-                    task.request.backoff = Some((wait_ms, message));
+                    task.retry = super::intake::retry_at(Some((wait_ms, message)), now);
                     task.stage = Stage::Blocked(Block::NotBefore);
                     self.blocked.insert(task.key);
                 }

@@ -11,6 +11,7 @@ use super::id::{Moment, TaskSeq};
 use super::line::{Key, LineIx, LineKey};
 use super::reason::Reason;
 use super::state::{Block, Stage, State, Task};
+use super::table::GpuIx;
 
 impl State {
     pub(super) fn submit(&mut self, request: Box<Request>, now: Moment, out: &mut Vec<Decision>) {
@@ -23,7 +24,8 @@ impl State {
         let key = Key::new(submitted_ms, request.priority, seq);
         self.ids.insert(request.id.clone(), seq);
         let stage = Stage::Blocked(Block::NotBefore);
-        self.tasks.insert(seq, Task { request, key, submitted_ms, stage, told: None });
+        let retry = retry_at(request.backoff.as_ref().map(|(wait_ms, failed)| (*wait_ms, failed.clone())), now);
+        self.tasks.insert(seq, Task { request, key, submitted_ms, retry, stage, told: None });
         self.blocked.insert(key);
         self.advance(seq, now, out);
         let eta = self.tasks.get(&seq).and_then(|task| match task.stage {
@@ -58,13 +60,9 @@ impl State {
             self.timers.at_date(at, seq);
             return self.block(seq, Block::NotBefore, out);
         }
-        if let Some((wait_ms, failed)) = request.backoff.as_ref().filter(|(wait_ms, _)| *wait_ms > 0) {
-            let (until_ms, failed) = (now.steady_ms.saturating_add(*wait_ms), failed.clone());
-            if let Some(task) = self.tasks.get_mut(&seq) {
-                task.request.backoff = None;
-            }
-            self.timers.task_at(until_ms, seq);
-            return self.block(seq, Block::Backoff { until_ms, failed }, out);
+        if let Some((until_ms, _)) = task.retry.as_ref().filter(|(until_ms, _)| *until_ms > now.steady_ms) {
+            self.timers.task_at(*until_ms, seq);
+            return self.block(seq, Block::Backoff, out);
         }
         self.enqueue(seq, out);
     }
@@ -125,6 +123,16 @@ impl State {
         }
     }
 
+    /// The head of a line stands before nobody any more, except on the GPU where it starts: who waited behind it is looked at.
+    pub(super) fn make_room_behind(&mut self, line: LineIx, except: Option<GpuIx>) {
+        for at in 0..self.lines[line].plan.gpus.len() {
+            let gpu = self.lines[line].plan.gpus[at];
+            if Some(gpu) != except {
+                self.gpu_dirty(gpu);
+            }
+        }
+    }
+
     /// Takes a task out of its line, which may have no other.
     pub(super) fn take_out(&mut self, line: LineIx, key: Key) {
         self.lines[line].waiting.remove(key);
@@ -151,11 +159,11 @@ impl State {
             Stage::Waiting(line) => {
                 let line = *line;
                 self.forget_wishes(key, line, now, out);
-                let was_head = self.lines[line].head() == Some(key);
-                self.take_out(line, key);
-                if was_head {
+                if self.lines[line].head() == Some(key) {
+                    self.make_room_behind(line, None);
                     self.dirty.insert(line);
                 }
+                self.take_out(line, key);
                 true
             }
             Stage::Blocked(_) => {
@@ -182,7 +190,10 @@ impl State {
                 }
             }
             Stage::Blocked(Block::NotBefore) => self.timers.not_at_date(task.request.not_before, seq),
-            Stage::Blocked(Block::Backoff { until_ms, .. }) => self.timers.not_task_at(*until_ms, seq),
+            Stage::Blocked(Block::Backoff) => {
+                let until_ms = task.retry.as_ref().map_or(0, |(until_ms, _)| *until_ms);
+                self.timers.not_task_at(until_ms, seq);
+            }
             Stage::Waiting(_) | Stage::Running(_) => {}
         }
     }
@@ -212,14 +223,6 @@ impl State {
         }
         if let Some(task) = self.tasks.get_mut(&seq) {
             change(&mut task.request);
-            task.request.backoff = match &task.stage {
-                Stage::Blocked(Block::Backoff { until_ms, failed }) => {
-                    Some((until_ms.saturating_sub(now.steady_ms), failed.clone()))
-                }
-                // One that it has not begun to wait out yet.
-                Stage::Blocked(_) => task.request.backoff.take(),
-                Stage::Waiting(_) | Stage::Running(_) => None,
-            };
             task.stage = Stage::Blocked(Block::NotBefore);
             self.blocked.insert(task.key);
         }
@@ -249,10 +252,17 @@ impl State {
                 Some(Reason::Dependency { ids })
             }
             Stage::Blocked(Block::NotBefore) => task.request.not_before.map(|at| Reason::NotBefore { at }),
-            Stage::Blocked(Block::Backoff { until_ms, failed }) => {
-                Some(Reason::Backoff { until_ms: *until_ms, failed: failed.clone() })
+            Stage::Blocked(Block::Backoff) => {
+                let (until_ms, failed) = task.retry.clone()?;
+                Some(Reason::Backoff { until_ms, failed })
             }
             Stage::Waiting(_) | Stage::Running(_) => None,
         }
     }
+}
+
+/// When a task may be tried again; none when it may be at once.
+pub(super) fn retry_at(backoff: Option<(u64, String)>, now: Moment) -> Option<(u64, String)> {
+    let (wait_ms, failed) = backoff.filter(|(wait_ms, _)| *wait_ms > 0)?;
+    Some((now.steady_ms.saturating_add(wait_ms), failed))
 }

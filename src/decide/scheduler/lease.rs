@@ -209,8 +209,8 @@ impl State {
         if lease.until_ms > now.steady_ms {
             return self.timers.lease_at(lease.until_ms, id.clone());
         }
-        let held = lease.is_granted;
+        // Told first: what follows from it, such as a load on the GPU that it held, must not come before its end.
+        out.push(Decision::Expire { lease: id.clone(), held: lease.is_granted });
         self.release_lease(id, now, out);
-        out.push(Decision::Expire { lease: id.clone(), held });
     }
 }

@@ -107,7 +107,7 @@ impl State {
         models.filter(|model| phase(model.phase)).filter_map(|model| model.cost_gb()).sum()
     }
 
-    /// Models that may make way, with `busy` also those in use.
+    /// Models that may make way, with `busy` also those in use, those on their way in and those that did not go at once.
     fn evictable(&self, gpu: GpuIx, pinned: bool, busy: bool) -> Vec<ModelIx> {
         let may_go = |ix: &ModelIx| {
             let model = &self.table.models[*ix];
@@ -117,7 +117,9 @@ impl State {
                 // What nobody declared is none of ours; only who needs the whole GPU sends it away.
                 Some(Pin::OnDemand | Pin::Unloaded) | None => pinned || model.declared.is_some(),
             };
-            let can_go = model.phase == Phase::Loaded && model.failed.is_none() && self.loads_in(model.runtime);
+            // What is on its way in can go once it is there.
+            let is_there = model.phase == Phase::Loaded || busy && matches!(model.phase, Phase::Loading { .. });
+            let can_go = is_there && (busy || model.failed.is_none()) && self.loads_in(model.runtime);
             can_go && is_free && (busy || model.users.is_empty())
         };
         self.table.gpus[gpu].models.iter().copied().filter(may_go).collect()
@@ -136,7 +138,13 @@ impl State {
                 Some(Pin::OnDemand | Pin::Unloaded | Pin::Ignored) | None => 0,
             };
             let soon = wanted.get(ix).map(|key| Reverse(*key));
-            (!model(*ix).users.is_empty(), rank, soon, model(*ix).idle_since_ms, *ix)
+            (
+                !model(*ix).users.is_empty() || model(*ix).phase != Phase::Loaded,
+                rank,
+                soon,
+                model(*ix).idle_since_ms,
+                *ix,
+            )
         });
         let mut left = missing;
         let mut chosen = Vec::new();
@@ -243,7 +251,7 @@ impl State {
     pub(super) fn vram_full(&self, gpu: GpuIx, need_gb: f64) -> Reason {
         let free_gb = self.sums(gpu).map_or(0.0, |sums| sums.free()).max(0.0);
         let evictable = self.evictable(gpu, false, false);
-        let evictable_gb = evictable.into_iter().filter_map(|ix| self.table.models[ix].cost_gb()).sum();
+        let evictable_gb = evictable.into_iter().filter_map(|ix| self.table.models[ix].cost_gb()).sum::<f64>() + 0.0;
         Reason::VramFull { gpu: self.table.gpus[gpu].id.clone(), need_gb, free_gb, evictable_gb }
     }
 
@@ -350,7 +358,7 @@ impl State {
     pub(super) fn load(&mut self, model: ModelIx, because: String, out: &mut Vec<Decision>) {
         let gpu = self.table.gpu_of_model(model).map(|gpu| self.table.gpus[gpu].id.clone());
         let entry = &mut self.table.models[model];
-        entry.phase = Phase::Loading { ours: true };
+        (entry.phase, entry.told) = (Phase::Loading { ours: true }, None);
         out.push(Decision::Load { at: entry.at.clone(), gpu, need_gb: entry.cost_gb(), because });
     }
 
@@ -358,7 +366,7 @@ impl State {
     pub(super) fn unload(&mut self, model: ModelIx, because: String, out: &mut Vec<Decision>) {
         let entry = &mut self.table.models[model];
         if entry.phase == Phase::Loaded {
-            entry.phase = Phase::Unloading { ours: true };
+            (entry.phase, entry.told) = (Phase::Unloading { ours: true }, None);
             out.push(Decision::Unload { at: entry.at.clone(), because });
         }
     }

@@ -11,12 +11,22 @@ use super::table::{Link, Lock, ModelIx, Phase};
 use crate::core::Name;
 use crate::decide::view::ModelState;
 
+/// A call says that it did something, and a look at the runtime says that it did not, or that it is undone already.
+const NOT_SO: &str = "it was said to be done, and was not seen to be so";
+/// How long a model is left alone after that.
+const NOT_SO_RETRY_MS: u64 = 5_000;
+
 impl State {
     pub(super) fn loaded(&mut self, at: &ModelAt, took_ms: u64, now: Moment) {
         let Some(ix) = self.table.model_entry(at) else { return };
         self.durations.note_load(at.clone(), took_ms);
         self.table.models[ix].failed = None;
-        self.is_loaded(ix, now);
+        match self.table.models[ix].told {
+            Some(ModelState::Unloaded | ModelState::Unloading) => {
+                self.failed(ix, Phase::Unloaded, NOT_SO.to_owned(), NOT_SO_RETRY_MS, now);
+            }
+            Some(ModelState::Loaded | ModelState::Loading | ModelState::Unknown) | None => self.is_loaded(ix, now),
+        }
         self.place_dirty(self.table.models[ix].runtime);
     }
 
@@ -36,9 +46,16 @@ impl State {
 
     pub(super) fn unloaded(&mut self, at: &ModelAt, now: Moment) {
         let Some(ix) = self.table.model_entry(at) else { return };
-        self.table.models[ix].phase = Phase::Unloaded;
-        self.table.models[ix].idle_since_ms = now.steady_ms;
         self.table.models[ix].failed = None;
+        match self.table.models[ix].told {
+            Some(ModelState::Loaded | ModelState::Loading) => {
+                self.failed(ix, Phase::Loaded, NOT_SO.to_owned(), NOT_SO_RETRY_MS, now);
+            }
+            Some(ModelState::Unloaded | ModelState::Unloading | ModelState::Unknown) | None => {
+                self.table.models[ix].phase = Phase::Unloaded;
+            }
+        }
+        self.table.models[ix].idle_since_ms = now.steady_ms;
         self.place_dirty(self.table.models[ix].runtime);
     }
 
@@ -56,10 +73,15 @@ impl State {
         self.failed(ix, Phase::Loaded, message, retry_ms, now);
     }
 
+    /// What failed may have happened all the same: a load that timed out goes on in its runtime. What was told of the model
+    /// meanwhile says so; only where nothing was told, `phase` is what is so.
     fn failed(&mut self, ix: ModelIx, phase: Phase, message: String, retry_ms: u64, now: Moment) {
         let until_ms = now.steady_ms.saturating_add(retry_ms);
         let model = &mut self.table.models[ix];
         (model.phase, model.failed) = (phase, Some((until_ms, message)));
+        if let Some(told) = model.told.take() {
+            self.model_seen(ix, told, now);
+        }
         self.timers.model_at(until_ms, ix);
         self.place_dirty(self.table.models[ix].runtime);
     }
@@ -113,6 +135,7 @@ impl State {
         let phase = self.table.models[ix].phase;
         let ours = matches!(phase, Phase::Loading { ours: true } | Phase::Unloading { ours: true });
         if ours {
+            self.table.models[ix].told = Some(state);
             return;
         }
         match state {

@@ -247,6 +247,7 @@ impl State {
             }
         }
         self.forget_wishes(key, line, now, out);
+        self.make_room_behind(line, gpu);
         self.take_out(line, key);
         let run = Run {
             place: place.clone(),

@@ -65,6 +65,8 @@ pub(super) struct Task {
     pub key: Key,
     /// When it came, on the steady clock; negative for what came before a restart.
     pub submitted_ms: i64,
+    /// Not before this time on the steady clock, and what failed.
+    pub retry: Option<(u64, String)>,
     pub stage: Stage,
     /// What was told of its end when it came, for the coverage.
     pub told: Option<(Moment, Eta)>,
@@ -84,7 +86,7 @@ pub(super) enum Stage {
 pub(super) enum Block {
     Dependencies(BTreeSet<Arc<str>>),
     NotBefore,
-    Backoff { until_ms: u64, failed: String },
+    Backoff,
 }
 
 /// An attempt under way.

@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use crate::core::{Name, Timestamp};
+use crate::decide::view::ModelState;
 use crate::declare::world::policy::EffectivePolicy;
 
 use super::config::{Config, GpuConfig, Pin, RuntimeConfig};
@@ -125,6 +126,8 @@ pub(super) struct Model {
     /// What loadouts say; none: nobody names it.
     pub pin: Option<Pin>,
     pub phase: Phase,
+    /// What a look told of it since something of ours is under way: more than the word of the call that ends it.
+    pub told: Option<ModelState>,
     pub users: BTreeSet<TaskSeq>,
     /// Since when nothing uses it.
     pub idle_since_ms: u64,
@@ -352,6 +355,7 @@ impl Table {
             reported_gb: None,
             pin: None,
             phase: Phase::Unknown,
+            told: None,
             users: BTreeSet::new(),
             idle_since_ms: 0,
             failed: None,

@@ -94,11 +94,8 @@ impl State {
     fn task_due(&mut self, seq: TaskSeq, now: Moment, out: &mut Vec<Decision>) {
         let Some(task) = self.tasks.get(&seq) else { return };
         match &task.stage {
-            Stage::Blocked(Block::NotBefore) => self.advance(seq, now, out),
-            Stage::Blocked(Block::Backoff { until_ms, .. }) if *until_ms <= now.steady_ms => {
-                self.enqueue(seq, out);
-            }
-            Stage::Blocked(_) | Stage::Waiting(_) | Stage::Running(_) => {}
+            Stage::Blocked(Block::NotBefore | Block::Backoff) => self.advance(seq, now, out),
+            Stage::Blocked(Block::Dependencies(_)) | Stage::Waiting(_) | Stage::Running(_) => {}
         }
     }
 

@@ -89,6 +89,8 @@ pub enum Verb {
     Completions(verb::completions::Args),
     #[command(hide = true)]
     Reference(verb::reference::Args),
+    #[command(hide = true)]
+    Soak(verb::soak::Args),
 }
 
 #[cfg(test)]

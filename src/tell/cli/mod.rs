@@ -60,6 +60,7 @@ pub fn main(daemon: Daemon) -> ExitCode {
         Verb::Schema(args) => verb::schema::run(&args, &mut ui),
         Verb::Completions(args) => verb::completions::run(&args, &mut ui),
         Verb::Reference(args) => verb::reference::run(&args, &mut ui),
+        Verb::Soak(args) => verb::soak::run(&args, &mut ui),
     };
     let exit = outcome.unwrap_or_else(|failure| {
         ui.fail(&failure);

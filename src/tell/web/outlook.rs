@@ -81,7 +81,7 @@ impl<'a> Outlooks<'a> {
         }
         let told = self.waiting.get(row.id.as_str());
         let band = match explanation {
-            Some(explanation) => explanation.eta.map(|eta| Band::of(&eta, 0.0)),
+            Some(explanation) => explanation.eta.map(|eta| self.not_before(Band::of(&eta, 0.0), &explanation.why)),
             None => told.and_then(|(_, waiting)| self.band_of(waiting)),
         };
         let newest = explanation.map(|explanation| &explanation.why).or(told.map(|(_, waiting)| &waiting.why));
@@ -97,7 +97,21 @@ impl<'a> Outlooks<'a> {
     /// What is estimated of a waiting task.
     #[must_use]
     pub fn band_of(&self, waiting: &Waiting) -> Option<Band> {
-        waiting.eta.map(|eta| Band::of(&eta, self.aged_s))
+        waiting.eta.map(|eta| self.not_before(Band::of(&eta, self.aged_s), &waiting.why))
+    }
+
+    /// What is estimated from earlier runs knows nothing of dates and of other programs: a task is not done before what it
+    /// waits for is over. A lease may end early, so that the optimistic figure stays.
+    fn not_before(&self, band: Band, why: &WhyView) -> Band {
+        let (hard, soft) = (["NotBefore", "Backoff"].contains(&why.reason), why.reason == "Leased");
+        let left = why.clears_at.filter(|at| *at > self.now && (hard || soft));
+        let left = left.map_or(0, |at| millis_since(self.now, at).div_ceil(1_000));
+        Band {
+            optimistic: if hard { band.optimistic + left } else { band.optimistic },
+            likely: band.likely + left,
+            pessimistic: band.pessimistic + left,
+            samples: band.samples,
+        }
     }
 
     /// Seconds until a running task is expected to end; none when it is not known, 0 when it should have ended.
@@ -147,6 +161,23 @@ fn whole_seconds(seconds: f64) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_waits_for_a_date_or_a_lease_is_not_done_before_and_what_waits_for_a_task_is_as_it_was_estimated() {
+        let at = |second| Timestamp::from_second(second).unwrap();
+        let outlooks = Outlooks { waiting: BTreeMap::new(), ends: BTreeMap::new(), aged_s: 0.0, now: at(1_000) };
+        let band = Band { optimistic: 1, likely: 2, pessimistic: 3, samples: 9 };
+        let told = |reason, clears: Option<i64>| {
+            let why = WhyView { reason, message: String::new(), clears_at: clears.map(at) };
+            let band = outlooks.not_before(band, &why);
+            (band.optimistic, band.likely, band.pessimistic)
+        };
+        assert_eq!(told("NotBefore", Some(1_060)), (61, 62, 63));
+        assert_eq!(told("Leased", Some(1_060)), (1, 62, 63));
+        for (reason, clears) in [("ExclusiveHeld", Some(1_060)), ("Leased", Some(900)), ("Backoff", None)] {
+            assert_eq!(told(reason, clears), (1, 2, 3), "{reason}");
+        }
+    }
 
     #[test]
     fn an_estimate_grows_old_with_its_picture_and_never_becomes_negative() {

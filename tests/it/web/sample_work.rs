@@ -196,7 +196,7 @@ pub fn spans() -> Vec<LockSpanRow> {
         span(drained, "task-82", "video.gen", -3_300, Some(-2_700)),
         span(LockKind::Exclusive, "task-82", "video.gen", -2_700, Some(-1_900)),
         span(shared, "task-83", "text.generate", -1_900, Some(-1_895)),
-        span(LockKind::Lease, "lease 7e (a training run)", "a training run", -1_800, Some(-1_000)),
+        span(LockKind::Lease, "lease-7e", "a training run", -1_800, Some(-1_000)),
         span(shared, "task-2", "text.summarize", -280, None),
     ]
 }

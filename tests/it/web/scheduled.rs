@@ -99,7 +99,7 @@ async fn locks_are_listed_page_by_page_first_what_is_not_over_then_what_is_past(
                 "held exclusive lease 7f (game night)",
                 "held lease lease 7f (game night)",
                 "waiting lease lease 80 (a benchmark)",
-                "past lease lease 7e (a training run)",
+                "past lease lease-7e",
                 "past shared task-83",
                 "past exclusive task-82",
                 "past draining task-82",
@@ -198,6 +198,11 @@ fn a_drain_that_waits_for_others_and_a_lease_that_ends_ask_for_attention() {
     assert_eq!(troubles(alone), [("desk/gpu0".to_owned(), title.to_owned(), href.to_owned())]);
 
     assert_eq!(troubles(sample_work::leased()), []);
+    let mut stuck = sample_work::leased();
+    let why = stuck.leases[1].why.as_mut().unwrap();
+    why.reason = "CopilotPersistent";
+    let title = "waits because the copilot is shielded";
+    assert_eq!(troubles(stuck), [("lease 80 (a benchmark)".to_owned(), title.to_owned(), href.to_owned())]);
     let mut ends = sample_work::leased();
     ends.leases[0].until = at(8);
     let title = "ends now, unless its holder shows a sign of life";

@@ -84,7 +84,8 @@ impl Ledger {
                 }
                 self.leases.insert(lease.clone(), (asked.clone(), true));
                 for gpu in &asked.gpus {
-                    assert!(asked.vram_gb.is_none() || self.fits(gpu, config), "a lease has memory that is not there");
+                    let is_whole = asked.vram_gb.is_none() || asked.gpus.len() > 1;
+                    assert!(is_whole || self.fits(gpu, config), "a lease has memory that is not there");
                 }
             }
             Decision::Expire { lease, held } => {
@@ -103,6 +104,22 @@ impl Ledger {
         let leases =
             self.leases.iter().filter(|(_, (lease, held))| *held && lease.exclusive && lease.gpus.contains(gpu));
         tasks.chain(leases.map(|(id, _)| format!("lease {id}"))).collect()
+    }
+
+    /// Who took the room, or the pin, of what was displaced is answerable for its not coming back.
+    pub(super) fn excuse(&mut self, config: &Config) {
+        let Self { displaced, foreign, leases, .. } = self;
+        displaced.retain(|at| {
+            let Some(gpu) = Self::gpu_of(config, at) else { return false };
+            let pinned = config.pins.iter().filter(|(_, pin)| matches!(pin, Pin::Copilot | Pin::Loaded));
+            let here = pinned.filter(|(at, _)| Self::gpu_of(config, at).as_ref() == Some(&gpu));
+            let pinned_gb: f64 = here.map(|(at, _)| Self::cost(config, at)).sum();
+            let entry = &config.gpus[&gpu];
+            matches!(config.pins.get(at), Some(Pin::Copilot | Pin::Loaded))
+                && foreign.get(&gpu).is_none_or(|gb| *gb == 0.0)
+                && !leases.values().any(|(lease, _)| lease.gpus.contains(&gpu))
+                && pinned_gb + entry.reserve_gb <= entry.total_gb
+        });
     }
 
     fn fits(&self, gpu: &GpuId, config: &Config) -> bool {

@@ -17,6 +17,10 @@ impl Play {
             (false, false) => Event::Unloaded(at.clone()),
             (false, true) => Event::UnloadFailed { at: at.clone(), message, retry_ms: 2_000 },
         };
+        if fails {
+            self.failed_ms.insert(at.clone(), self.now.steady_ms + 2_000);
+            self.ledger.displaced.remove(&at);
+        }
         // A failed load leaves nothing; a failed unload leaves all.
         if is_load == fails {
             self.ledger.resident.remove(&at);
@@ -70,10 +74,9 @@ impl Play {
         }
     }
 
-    /// Every trouble is over: whatever can be done is done.
-    pub(super) fn settle(&mut self) {
+    /// Every trouble is over, and whatever can be done is done, beside what loadouts want loaded.
+    pub(super) fn calm(&mut self) {
         self.jumps.clear();
-        self.config.pins.clear();
         let host = self.config.hosts.get_mut(&name("desk")).unwrap();
         let policy = Arc::make_mut(&mut host.policy);
         (policy.paused, policy.copilot_persistent) = (false, false);
@@ -87,7 +90,9 @@ impl Play {
             self.ledger.leases.remove(&id);
             self.apply(Event::LeaseReleased(id));
         }
+        let mut still = 0;
         for _ in 0..2_000 {
+            let before = self.state_of_things();
             while !self.ledger.loading.is_empty() || !self.ledger.unloading.is_empty() {
                 self.moved(0, false);
             }
@@ -96,17 +101,29 @@ impl Play {
             }
             (0..4).for_each(|runtime| self.seen(runtime, false));
             self.pass(2_000);
-            let is_still = self.ledger.running.is_empty() && self.ledger.loading.is_empty();
-            if is_still && self.ledger.unloading.is_empty() && self.next_is_idle() {
+            still = if before == self.state_of_things() { still + 1 } else { 0 };
+            // Longer than any wait that is not for somebody else.
+            if still > 20 {
                 return;
             }
         }
-        panic!("it never settles: {:?}", self.reasons());
+        panic!("it never comes to rest: {:?}", self.reasons());
     }
 
-    /// Whether nothing but idle models is waited for.
-    fn next_is_idle(&self) -> bool {
-        self.reasons().iter().all(|(_, word)| matches!(*word, "NoRuntime" | "Dependency" | "RuntimeDown" | "VramFull"))
+    fn state_of_things(&self) -> (usize, usize, usize, usize) {
+        let ledger = &self.ledger;
+        (
+            ledger.waiting.len(),
+            ledger.running.len(),
+            ledger.loading.len() + ledger.unloading.len(),
+            ledger.resident.len(),
+        )
+    }
+
+    /// The same without any loadout: now everything that can be done at all is done.
+    pub(super) fn settle(&mut self) {
+        self.config.pins.clear();
+        self.calm();
     }
 
     pub(super) fn reasons(&self) -> Vec<(TaskSeq, &'static str)> {
@@ -132,22 +149,23 @@ impl Play {
         self.state = State::new();
         let waiting = std::mem::take(&mut self.ledger.waiting);
         let leases = std::mem::take(&mut self.ledger.leases);
+        self.ledger.down = self.runtimes().into_iter().collect();
         self.apply(Event::WorldChanged(Arc::new(self.config.clone())));
         for (gpu, gb) in self.ledger.foreign.clone() {
             self.apply(Event::ForeignUse { gpu, gb: Some(gb) });
         }
-        for (id, (lease, held)) in leases {
+        let (granted, asked): (Vec<_>, Vec<_>) = leases.into_iter().partition(|(_, (_, held))| *held);
+        for (id, (lease, held)) in granted.into_iter().chain(asked) {
             self.ledger.leases.insert(id, (lease.clone(), held));
             self.apply(Event::LeaseAsked(Box::new(LeaseRequest { held, ..lease })));
         }
-        for (task, mut request) in waiting {
+        for mut request in waiting.into_values() {
             request.backoff = None;
             request.attempts += 1;
             for dependency in &mut request.depends_on {
                 dependency.over = self.ledger.over.get(&dependency.id).copied().or(dependency.over);
             }
-            self.ledger.waiting.insert(task, request.clone());
-            self.apply(Event::Submitted(Box::new(request)));
+            self.told_of(request);
         }
         for (n, runtime) in self.runtimes().iter().enumerate() {
             let n = u8::try_from(n).unwrap();

@@ -1,6 +1,6 @@
 //! Random histories: steps that people, runtimes and clocks can take, and a small engine that does what is decided.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use proptest::prelude::*;
 
@@ -10,25 +10,81 @@ use super::*;
 /// One thing that happens. Numbers pick among what there is.
 #[derive(Clone, Debug)]
 pub(super) enum Step {
-    Submit { kind: u8, priority: i32, after: Option<u8>, odd: u8 },
-    End { pick: u8, how: u8 },
-    NotStarted { pick: u8 },
-    Moved { pick: u8, fails: bool },
-    Seen { runtime: u8, strangers: bool },
-    Down { runtime: u8 },
-    Foreign { gpu: u8, gb: u8 },
-    Policy { which: u8 },
-    Pins { which: u8 },
-    Lease { gpus: u8, exclusive: bool, gb: Option<u8>, priority: i32, force: bool },
-    Release { pick: u8 },
-    Renew { pick: u8 },
-    Claim { model: u8, load: bool },
-    Vanish { model: u8 },
-    Cancel { pick: u8 },
-    Reroute { pick: u8, kind: u8 },
-    Disk { gb: u8 },
-    Measured { model: u8, gb: u8 },
-    Pass { ms: u32 },
+    Submit {
+        kind: u8,
+        priority: i32,
+        after: Option<u8>,
+        odd: u8,
+    },
+    End {
+        pick: u8,
+        how: u8,
+    },
+    NotStarted {
+        pick: u8,
+    },
+    /// The store tells of a running task once more.
+    Again {
+        pick: u8,
+    },
+    Moved {
+        pick: u8,
+        fails: bool,
+    },
+    Seen {
+        runtime: u8,
+        strangers: bool,
+    },
+    Down {
+        runtime: u8,
+    },
+    Foreign {
+        gpu: u8,
+        gb: u8,
+    },
+    Policy {
+        which: u8,
+    },
+    Pins {
+        which: u8,
+    },
+    Lease {
+        gpus: u8,
+        exclusive: bool,
+        gb: Option<u8>,
+        priority: i32,
+        force: bool,
+    },
+    Release {
+        pick: u8,
+    },
+    Renew {
+        pick: u8,
+    },
+    Claim {
+        model: u8,
+        load: bool,
+    },
+    Vanish {
+        model: u8,
+    },
+    Cancel {
+        pick: u8,
+    },
+    Reroute {
+        pick: u8,
+        kind: u8,
+    },
+    Disk {
+        gb: u8,
+    },
+    Measured {
+        model: u8,
+        gb: u8,
+    },
+    Pass {
+        ms: u32,
+    },
 }
 
 pub(super) fn steps(most: usize) -> impl Strategy<Value = Vec<Step>> {
@@ -41,6 +97,7 @@ pub(super) fn steps(most: usize) -> impl Strategy<Value = Vec<Step>> {
         30 => submit,
         20 => (any(), any()).prop_map(|(pick, how)| Step::End { pick, how }),
         1 => any().prop_map(|pick| Step::NotStarted { pick }),
+        2 => any().prop_map(|pick| Step::Again { pick }),
         30 => (any(), proptest::bool::weighted(0.1)).prop_map(|(pick, fails)| Step::Moved { pick, fails }),
         12 => (any(), proptest::bool::weighted(0.1)).prop_map(|(runtime, strangers)| Step::Seen { runtime, strangers }),
         2 => any().prop_map(|runtime| Step::Down { runtime }),
@@ -114,6 +171,14 @@ pub(super) struct Play {
     pub ledger: Ledger,
     /// Everything that was decided, in words, an event a line.
     pub log: Vec<String>,
+    /// When waiting tasks were submitted, on the steady clock.
+    pub submitted_ms: BTreeMap<TaskSeq, i64>,
+    /// Until when tasks wait out a failure.
+    pub not_before_ms: BTreeMap<TaskSeq, u64>,
+    /// Models that could not be moved.
+    pub failed_ms: BTreeMap<ModelAt, u64>,
+    /// GPUs that somebody had for himself: others may have their turn.
+    pub was_exclusive: BTreeSet<GpuId>,
     /// The wall clock goes wrong by so many seconds with every event.
     pub jumps: Vec<i64>,
     next: u64,
@@ -129,10 +194,15 @@ impl Play {
             now,
             ledger: Ledger::default(),
             log: Vec::new(),
+            submitted_ms: BTreeMap::new(),
+            not_before_ms: BTreeMap::new(),
+            failed_ms: BTreeMap::new(),
+            was_exclusive: BTreeSet::new(),
             jumps: Vec::new(),
             next: 1,
             leases: 0,
         };
+        play.ledger.down = play.runtimes().into_iter().collect();
         play.world();
         (0..4).for_each(|runtime| play.seen(runtime, false));
         play
@@ -153,7 +223,12 @@ impl Play {
         self.log.push(format!("{decisions:?}"));
         for decision in &decisions {
             self.ledger.note(decision, &self.config, now);
+            if let Decision::Lock { gpu, mode: LockMode::Exclusive(_) } = decision {
+                self.was_exclusive.insert(gpu.clone());
+            }
         }
+        self.failed_ms.retain(|_, until_ms| *until_ms > now.steady_ms);
+        self.ledger.excuse(&self.config);
         if let Err(why) = self.state.check() {
             panic!("after {told}: {why}");
         }
@@ -162,6 +237,9 @@ impl Play {
         }
         for seq in self.ledger.running.keys() {
             assert!(self.state.why(*seq, now).is_none(), "{seq:?} runs and has a reason after {told}");
+        }
+        if let Err(who) = self.look_for_idleness(now) {
+            panic!("{who} after {told}");
         }
         let counts = self.state.view(now, 0).counts;
         assert_eq!(
@@ -194,7 +272,14 @@ impl Play {
                 if let Some(task) = Self::pick(&self.ledger.running, *pick) {
                     let running = self.ledger.running.remove(&task).unwrap();
                     self.ledger.waiting.insert(task, running.request);
+                    self.not_before_ms.insert(task, self.now.steady_ms + 1_000);
                     self.apply(Event::NotStarted { task });
+                }
+            }
+            Step::Again { pick } => {
+                if let Some(task) = Self::pick(&self.ledger.running, *pick) {
+                    let request = self.ledger.running[&task].request.clone();
+                    self.apply(Event::Submitted(Box::new(request)));
                 }
             }
             Step::Moved { pick, fails } => self.moved(*pick, *fails),
@@ -289,6 +374,8 @@ impl Play {
             Step::Reroute { pick, kind } => {
                 if let Some(task) = Self::pick(&self.ledger.waiting, *pick) {
                     let model = Some(name(MODELS[usize::from(*kind) % MODELS.len()].1));
+                    let request = self.ledger.waiting.get_mut(&task).unwrap();
+                    (request.runtime, request.model) = (None, model.clone());
                     self.apply(Event::Rerouted { task, runtime: None, model });
                 }
             }
@@ -332,7 +419,10 @@ impl Play {
         match end {
             End::Done { .. } => drop(self.ledger.over.insert(running.request.id, Over::Done)),
             End::Failed { .. } | End::Cancelled => drop(self.ledger.over.insert(running.request.id, Over::Failed)),
-            End::Again { .. } => drop(self.ledger.waiting.insert(task, running.request)),
+            End::Again { wait_ms, .. } => {
+                self.not_before_ms.insert(task, self.now.steady_ms + wait_ms);
+                self.ledger.waiting.insert(task, running.request);
+            }
         }
         self.apply(Event::Ended { task, end });
     }
@@ -362,6 +452,14 @@ impl Play {
             let over = self.ledger.over.get(&id).copied();
             request.depends_on.push(Dependency { id, over });
         }
+        self.told_of(request);
+    }
+
+    pub(super) fn told_of(&mut self, request: Request) {
+        let waited = i64::try_from(request.waited_ms).unwrap();
+        self.submitted_ms.insert(request.task, i64::try_from(self.now.steady_ms).unwrap() - waited);
+        let backoff_ms = request.backoff.as_ref().map_or(0, |(ms, _)| *ms);
+        self.not_before_ms.insert(request.task, self.now.steady_ms + backoff_ms);
         self.ledger.waiting.insert(request.task, request.clone());
         self.apply(Event::Submitted(Box::new(request)));
     }

@@ -13,6 +13,7 @@ pub mod reroute;
 pub mod retry;
 pub mod schema;
 pub mod simulate;
+pub mod soak;
 pub mod status;
 pub mod submit;
 pub mod up;

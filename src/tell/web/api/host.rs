@@ -199,7 +199,8 @@ impl Seen {
 
 /// A figure without digits that say nothing.
 fn hundredths(value: f64) -> f64 {
-    (value * 100.0).round() / 100.0
+    // Nothing is 0, not -0, which the sum of no figures is.
+    (value * 100.0).round() / 100.0 + 0.0
 }
 
 fn tenths(value: f64) -> f64 {

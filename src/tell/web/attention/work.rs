@@ -18,6 +18,8 @@ use super::{Attention, Severity, short};
 const MISSING_FOR_MS: u64 = 10 * 60 * 1_000;
 /// For how long a GPU may drain after the last of our own tasks there has ended.
 const DRAINS_ALONE_MS: u64 = 60 * 1_000;
+/// How far behind what was told a task may be before somebody should know. Most estimates are of seconds.
+const LATE_BY_MS: u64 = 60 * 1_000;
 /// A lease that shows no sign of life ends so soon: its holder has missed more than one.
 const LEASE_ENDS_MS: u64 = 10 * 1_000;
 
@@ -43,13 +45,15 @@ pub fn list(facts: &Facts) -> Vec<Attention> {
     });
     // What is stuck or starved was told already.
     let told = |reason: &str| STUCK.iter().chain(&MISSING).any(|(known, _)| *known == reason);
-    let late = |waiting: &&Waiting| waiting.due_by.is_some_and(|due| due < now) && !told(waiting.why.reason);
+    let late = |waiting: &&Waiting| {
+        waiting.due_by.is_some_and(|due| millis_since(due, now) >= LATE_BY_MS) && !told(waiting.why.reason)
+    };
     let overdue = group(view.queue.iter().filter(late).collect(), |first| {
         let by = first.due_by.map_or(0, |due| millis_since(due, now));
         format!("is overdue by {}, and waits still", age(by))
     });
     let drains = view.gpus.iter().filter_map(|(gpu, lock)| drains_alone(facts, gpu, lock));
-    let leases = view.leases.iter().filter_map(|lease| lease_ends(lease, now));
+    let leases = view.leases.iter().filter_map(|lease| lease_ends(lease, now).or_else(|| lease_stuck(lease)));
     stuck.chain(drains).chain(leases).chain(missing).chain(overdue).collect()
 }
 
@@ -93,6 +97,13 @@ fn drains_alone(facts: &Facts, gpu: &GpuId, lock: &GpuLockView) -> Option<Attent
     })
 }
 
+/// A lease that waits for what only a change can clear.
+fn lease_stuck(lease: &LeaseView) -> Option<Attention> {
+    let why = lease.why.as_ref().filter(|_| !lease.granted)?;
+    let (_, title) = STUCK.iter().find(|(reason, _)| *reason == why.reason)?;
+    Some(of_lease(lease, (*title).to_owned(), &format!("{}: {}", why.reason, why.message)))
+}
+
 /// A lease whose holder has shown no sign of life for so long that it is about to be taken back.
 fn lease_ends(lease: &LeaseView, now: Timestamp) -> Option<Attention> {
     let left = millis_since(now, lease.until);
@@ -100,13 +111,18 @@ fn lease_ends(lease: &LeaseView, now: Timestamp) -> Option<Attention> {
         return None;
     }
     let gpus: Vec<String> = lease.gpus.iter().map(ToString::to_string).collect();
-    let first = gpus.first().map_or("", String::as_str);
-    Some(Attention {
+    let message = format!("{} holds {} until {}", lease.holder, gpus.join(", "), lease.until);
+    Some(of_lease(lease, "ends now, unless its holder shows a sign of life".to_owned(), &message))
+}
+
+fn of_lease(lease: &LeaseView, title: String, message: &str) -> Attention {
+    let first = lease.gpus.first().map(ToString::to_string);
+    Attention {
         severity: Severity::Warning,
         object: Some(lease_name(lease)),
-        title: "ends now, unless its holder shows a sign of life".into(),
-        message: short(&format!("{} holds {} until {}", lease.holder, gpus.join(", "), lease.until)),
-        href: href::with_query("/locks", [("gpu", Some(first))]),
-        next: Some("arcology status".into()),
-    })
+        title,
+        message: short(message),
+        href: href::with_query("/locks", [("gpu", first.as_deref())]),
+        next: Some("arcology lease list".into()),
+    }
 }

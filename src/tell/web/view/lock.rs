@@ -7,7 +7,7 @@ use crate::core::Timestamp;
 use crate::core::text::count;
 use crate::decide::scheduler::GpuId;
 use crate::decide::scheduler::view::{GpuLockView, HolderView, SchedulerView};
-use crate::tell::web::api::lock::{gpus, lease_called, lease_name, sharers};
+use crate::tell::web::api::lock::{gpus, lease_called, sharers};
 use crate::tell::web::api::model;
 use crate::tell::web::facts::Facts;
 
@@ -118,7 +118,7 @@ impl LockTile {
             simulated: self.simulated || lock.simulated,
             mode: mode(lock),
             since: Some(Stamp::of(lock.since, now)),
-            owner: lock.owner.as_ref().map(|owner| holder(view, owner)),
+            owner: lock.owner.as_ref().map(|owner| holder(view, owner, "")),
             clears: lock.clears_at.map(|at| Countdown::of(at, now)),
             waits_for: drained(view, lock),
             slots: (lock.mode != "exclusive").then(|| format!("{} of {slots} taken", holders.len())),
@@ -141,13 +141,16 @@ fn mode(lock: &GpuLockView) -> Mark {
     }
 }
 
-/// A task by its id or a lease by its name.
+/// A task by its id, or a lease by its purpose: `game night (lease-7f)`. `what` is known of a lease that is over.
 #[must_use]
-pub fn holder(view: &SchedulerView, name: &str) -> Holder {
+pub fn holder(view: &SchedulerView, name: &str, what: &str) -> Holder {
     let lease = lease_called(view, name);
-    let task = lease.is_none() && !name.starts_with("lease");
-    let text = lease.map_or_else(|| name.to_owned(), lease_name);
-    Holder { text, href: task.then(|| task_href(name)) }
+    let (id, purpose) = lease.map_or((name, what), |lease| (&*lease.id, &*lease.purpose));
+    if lease.is_none() && !name.starts_with("lease") {
+        return Holder { text: name.to_owned(), href: Some(task_href(name)) };
+    }
+    let text = if purpose.is_empty() { id.to_owned() } else { format!("{purpose} ({id})") };
+    Holder { text, href: None }
 }
 
 /// What the one who drains the GPU says that it waits for.
@@ -187,9 +190,10 @@ fn idle(facts: &Facts, gpu: &GpuId, lock: &GpuLockView) -> Option<Idle> {
 impl HolderLine {
     #[must_use]
     pub fn of(view: &SchedulerView, held: &HolderView, now: Timestamp) -> Self {
+        let who = holder(view, &held.id, &held.what);
         Self {
-            who: holder(view, &held.id),
-            what: held.what.clone(),
+            what: if who.href.is_some() { held.what.clone() } else { "a lease".to_owned() },
+            who,
             since: Stamp::of(held.since, now),
             ends: held.until.map(|at| Countdown::of(at, now)),
         }

@@ -206,7 +206,7 @@ fn part(facts: &Facts, query: &LocksQuery, gpu: &GpuId, present: &[LockRow], pas
     let ended = spans.iter().filter(|span| span.until.is_some() || lock.is_none()).map(past);
     let ended: Vec<LockRow> = ended.collect();
     let outlooks = Outlooks::of(facts);
-    let mut stretches: Vec<Stretch> = ended.iter().chain(&rows).map(|row| stretch(row, now)).collect();
+    let mut stretches: Vec<Stretch> = ended.iter().chain(&rows).map(|row| stretch(view, row, now)).collect();
     stretches.extend(rows.iter().filter_map(|row| after_the_drain(row, &outlooks, now)));
     let waiting: Vec<&Waiting> = view.queue.iter().filter(|waiting| waiting.gpu.as_ref() == Some(gpu)).collect();
     let tile = LockTile::of(facts, gpu);
@@ -243,7 +243,8 @@ fn after_the_drain(row: &LockRow, outlooks: &Outlooks<'_>, now: Timestamp) -> Op
     })
 }
 
-fn stretch(row: &LockRow, now: Timestamp) -> Stretch {
+fn stretch(view: &SchedulerView, row: &LockRow, now: Timestamp) -> Stretch {
+    let who = holder(view, &row.owner, &row.what);
     let kind = LockKind::ALL.into_iter().find(|kind| kind.as_str() == row.kind).unwrap_or(LockKind::Shared);
     let place = match kind {
         LockKind::Shared => Place::Slot,
@@ -266,8 +267,8 @@ fn stretch(row: &LockRow, now: Timestamp) -> Stretch {
         from: from.min(held_to.unwrap_or(from)),
         held_to,
         to_come,
-        words: row.owner.clone(),
-        title: sentence(row, now),
+        title: sentence(&who, row, now),
+        words: who.text,
     }
 }
 
@@ -277,8 +278,9 @@ fn clock(at: Timestamp) -> String {
 }
 
 /// All of a lock in one sentence: what stands beside its bar.
-fn sentence(row: &LockRow, now: Timestamp) -> String {
-    let what = if row.what.is_empty() { String::new() } else { format!(", {}", row.what) };
+fn sentence(who: &Holder, row: &LockRow, now: Timestamp) -> String {
+    let told = who.href.is_none() || row.what.is_empty();
+    let what = if told { String::new() } else { format!(", {}", row.what) };
     let end = match (row.until, row.expected_at) {
         (Some(until), _) => {
             format!("{} to {}, {}", clock(row.since), clock(until), age(millis_since(row.since, until)))
@@ -291,7 +293,7 @@ fn sentence(row: &LockRow, now: Timestamp) -> String {
         (None, Some(at)) => format!("since {}, was expected to end {}", clock(row.since), clock(at)),
         (None, None) => format!("since {}, its end is not known", clock(row.since)),
     };
-    format!("{}: {}{what}, {end}", row.kind, row.owner)
+    format!("{}: {}{what}, {end}", row.kind, who.text)
 }
 
 fn description(tile: &LockTile, window: Window, rows: &[LockRow], past: usize) -> String {
@@ -310,6 +312,7 @@ fn description(tile: &LockTile, window: Window, rows: &[LockRow], past: usize) -
 
 impl LockLine {
     fn of(view: &SchedulerView, row: &LockRow, now: Timestamp) -> Self {
+        let who = holder(view, &row.owner, &row.what);
         Self {
             kind: kind_mark(row.kind),
             state: match row.state {
@@ -317,8 +320,9 @@ impl LockLine {
                 "waiting" => "waits",
                 _ => "over",
             },
-            who: holder(view, &row.owner),
-            what: row.what.clone(),
+            // A lease is called by its purpose, which need not be said twice.
+            what: if who.href.is_some() { row.what.clone() } else { String::new() },
+            who,
             since: Stamp::of(row.since, now),
             clock: clock(row.since),
             until: Stamp::maybe(row.until, now),

@@ -100,7 +100,7 @@ pub fn expectation(band: &Band) -> String {
     let said = |seconds: u64| age(seconds.saturating_mul(1_000));
     let runs = count(band.samples as usize, "earlier run");
     if band.pessimistic == 0 {
-        return format!("expected to be done by now (from {runs})");
+        return format!("done any moment (from {runs})");
     }
     format!(
         "done in about {} ({} to {}, from {runs})",
@@ -118,6 +118,6 @@ mod tests {
     fn an_estimate_is_a_likely_time_with_its_band_and_where_it_comes_from() {
         let band = |optimistic, likely, pessimistic, samples| Band { optimistic, likely, pessimistic, samples };
         assert_eq!(expectation(&band(30, 42, 150, 14)), "done in about 42 s (30 s to 2 min, from 14 earlier runs)");
-        assert_eq!(expectation(&band(0, 0, 0, 3)), "expected to be done by now (from 3 earlier runs)");
+        assert_eq!(expectation(&band(0, 0, 0, 3)), "done any moment (from 3 earlier runs)");
     }
 }

@@ -1,0 +1,17 @@
+//! Seeds that once broke an invariant, each with what it found. The generator has changed since for some of them; they are
+//! run all the same, with every run of the tests.
+
+/// A seed and what it found.
+pub const KNOWN: &[(u64, &str)] = &[
+    (1, "the load of a displaced model came before the end of the lease that had displaced it"),
+    (
+        65,
+        "a model that took more than its manifest says was unloaded and loaded without end for the task that needs it",
+    ),
+    (132, "a load that failed was taken for undone although its runtime had said that it goes on"),
+    (228, "an action whose end could not be written stood open in the journal until the next start"),
+    (274, "a committed Task held back by a policy was not looked at when the policy changed"),
+    (361, "an unload that was said to be done, and was seen not to be, freed memory that was not free"),
+    (565, "a lease that waited was granted at a start before the one that held the GPU was known"),
+    (873, "a task that came while its dependency's failure was being written waited for it for ever"),
+];

@@ -1,0 +1,408 @@
+//! One reconciliation of one object in the simulated program, step by step, as `act/engine/carry_out.rs` does it: settle what
+//! it holds, then each intent: ask the scheduler, journal, do, look, journal again, and only then believe.
+
+use std::collections::VecDeque;
+
+use crate::core::ObjectKey;
+use crate::decide::reconcile::{Bookkeeping, HoldReason, Holding, Intent, ObjectPlan, Sync, Target, Verb, drift_loop};
+use crate::decide::scheduler::{ClaimVerb, ModelAt};
+use crate::decide::view::ModelState;
+
+use super::super::disk::{Action, Audit, Effect, Fate, Write};
+use super::super::invariant::Occasion;
+use super::super::machines::{Answer, Ask};
+use super::super::run::{Event, Simulation, Whom};
+use super::Purpose;
+
+/// How often an object is planned again although nothing happened, in milliseconds.
+const RESYNC_MS: u64 = 300_000;
+/// How long an object waits for an observation before it is planned again all the same, in milliseconds.
+const WAIT_MAX_MS: u64 = 60_000;
+/// The first wait after a failure, and the longest.
+const BACKOFF_MS: (u64, u64) = (500, 60_000);
+/// How long a load or an unload may take.
+const LOAD_LIMIT_MS: u64 = 60_000;
+
+/// An object that is being reconciled.
+#[derive(Clone, Debug)]
+pub struct Job {
+    books: VecDeque<Bookkeeping>,
+    /// Journal entries that a crash left open.
+    leftovers: VecDeque<(u64, bool)>,
+    intents: VecDeque<Intent>,
+    doing: Doing,
+    /// Something happened meanwhile: it is looked at once more.
+    pub again: bool,
+    carried: bool,
+}
+
+/// What a job waits for.
+#[derive(Clone, Debug)]
+enum Doing {
+    Nothing,
+    Book(Bookkeeping),
+    /// A journal entry that stood open.
+    Settle(u64),
+    Begin {
+        id: u64,
+        intent: Intent,
+    },
+    Act {
+        id: u64,
+        intent: Intent,
+        began_ms: u64,
+    },
+    Look {
+        id: u64,
+        intent: Intent,
+        began_ms: u64,
+        problem: Option<String>,
+    },
+    Finish {
+        id: u64,
+        intent: Intent,
+        problem: Option<String>,
+        took_ms: u64,
+    },
+}
+
+impl Simulation<'_> {
+    /// Lets an object be reconciled at `at_ms`, or earlier when that is planned already.
+    pub fn wake_at(&mut self, key: &ObjectKey, at_ms: u64) {
+        let Some(program) = &mut self.program else { return };
+        if program.due.get(key).is_none_or(|due| at_ms < *due) {
+            program.due.insert(key.clone(), at_ms);
+            self.calendar.put(at_ms, Event::Reconcile(key.clone()));
+        }
+    }
+
+    /// The time for which an object was woken has come.
+    pub fn reconcile_due(&mut self, key: &ObjectKey, at_ms: u64) {
+        let Some(program) = &mut self.program else { return };
+        // An earlier time took its place, or it was late because the machine slept.
+        if program.due.get(key).is_none_or(|due| *due > at_ms) {
+            return;
+        }
+        program.due.remove(key);
+        match program.jobs.get_mut(key) {
+            Some(job) => job.again = true,
+            None => self.reconcile(key),
+        }
+    }
+
+    fn reconcile(&mut self, key: &ObjectKey) {
+        let now = self.clocks.wall();
+        if let Some(program) = &mut self.program {
+            // What the scheduler answered last time is asked again.
+            program.memory.refusals.remove(key);
+            program.waiting.remove(key);
+        }
+        let Some(plan) = self.plan(key) else { return };
+        let Some(program) = &mut self.program else { return };
+        let open = program.open.remove(key).unwrap_or_default();
+        let leftovers = open.into_iter().filter_map(|id| {
+            let action = self.disk.tables.journal.get(&id)?;
+            let wanted = plan.intents.iter().any(|one| one.verb == action.verb && one.target == action.target);
+            let view = runtime_of(&action.target).and_then(|at| program.memory.views.get(at)?.fresh(now));
+            (!wanted).then(|| (id, seen_done(view, action)))
+        });
+        let job = Job {
+            leftovers: leftovers.collect(),
+            books: plan.bookkeeping.into(),
+            intents: plan.intents.into(),
+            doing: Doing::Nothing,
+            again: false,
+            carried: false,
+        };
+        program.jobs.insert(key.clone(), job);
+        self.step_job(key);
+    }
+
+    /// The plan of an object, noted in its history.
+    pub fn plan(&mut self, key: &ObjectKey) -> Option<ObjectPlan> {
+        let now = self.clocks.wall();
+        self.view_scheduler();
+        let program = self.program.as_mut()?;
+        let (plan, noted) = program.memory.plan(key, now)?;
+        if noted {
+            self.save_history(key);
+        }
+        self.look_for(Occasion::Plan(&plan));
+        Some(plan)
+    }
+
+    fn save_history(&mut self, key: &ObjectKey) {
+        let Some(program) = &self.program else { return };
+        if let Some(history) = program.memory.histories.get(key).cloned() {
+            self.write_loop(Write::Note { object: key.clone(), history }, Whom::Nobody);
+        }
+    }
+
+    /// The next step of a job that waits for nothing.
+    fn step_job(&mut self, key: &ObjectKey) {
+        let now = self.clocks.wall();
+        let Some(job) = self.program.as_mut().and_then(|program| program.jobs.get_mut(key)) else { return };
+        if let Some(book) = job.books.pop_front() {
+            job.doing = Doing::Book(book.clone());
+            let write = match book {
+                Bookkeeping::Adopt(target) => Write::Hold { object: key.clone(), holding: held(target, now) },
+                Bookkeeping::Release(target) => Write::Release { object: key.clone(), target },
+            };
+            self.write_loop(write, Whom::Job(key.clone()));
+        } else if let Some((id, done)) = job.leftovers.pop_front() {
+            job.doing = Doing::Settle(id);
+            self.settle(key, id, done);
+        } else if let Some(intent) = job.intents.pop_front() {
+            job.carried = true;
+            self.begin(key, intent);
+        } else {
+            self.end_job(key, None);
+        }
+    }
+
+    fn settle(&mut self, key: &ObjectKey, id: u64, done: bool) {
+        let Some(action) = self.disk.tables.journal.get(&id).cloned() else { return self.step_job(key) };
+        let effect = match (done, action.verb) {
+            (false, _) => Effect::Nothing,
+            (true, Verb::Load | Verb::Enqueue) => Effect::Hold(held(action.target.clone(), self.clocks.wall())),
+            (true, Verb::Unload | Verb::Cancel) => Effect::Release(action.target.clone()),
+        };
+        self.believe(key, &effect);
+        let audit = self.audit_of(id, &action.verb, key, if done { "ok" } else { "abandoned" });
+        self.write_loop(Write::Finish { id, effect, audit }, Whom::Job(key.clone()));
+    }
+
+    /// Asks whether it may be done now, and notes that it is about to be done.
+    fn begin(&mut self, key: &ObjectKey, intent: Intent) {
+        if let Err(hold) = self.ask_scheduler(key, &intent) {
+            self.trace(format_args!("{key}: {} {} refused: {}", intent.verb.as_str(), intent.target, hold.message));
+            if let Some(program) = &mut self.program {
+                program.memory.refusals.insert(key.clone(), hold);
+                program.waiting.insert(key.clone());
+            }
+            return self.end_job(key, None);
+        }
+        let open = self.disk.tables.journal.iter().find(|(_, action)| {
+            action.open && action.object == *key && action.verb == intent.verb && action.target == intent.target
+        });
+        let id = open.map_or(self.next_action, |(id, _)| *id);
+        self.next_action = self.next_action.max(id + 1);
+        let action = Action { object: key.clone(), verb: intent.verb, target: intent.target.clone(), open: true };
+        self.set_doing(key, Doing::Begin { id, intent });
+        self.write_loop(Write::Begin { id, action }, Whom::Job(key.clone()));
+    }
+
+    /// A write of a job came back.
+    pub fn job_written(&mut self, key: &ObjectKey, fate: Fate) {
+        let Some(job) = self.program.as_mut().and_then(|program| program.jobs.get_mut(key)) else { return };
+        let doing = std::mem::replace(&mut job.doing, Doing::Nothing);
+        let failed = fate != Fate::Written;
+        match doing {
+            Doing::Settle(id) if failed => {
+                if let Some(program) = &mut self.program {
+                    program.open.entry(key.clone()).or_default().push(id);
+                }
+                self.fail_job(key, "the disk is full");
+            }
+            Doing::Book(_) if failed => self.fail_job(key, "the disk is full"),
+            Doing::Book(book) => {
+                let now = self.clocks.wall();
+                if let Some(program) = &mut self.program {
+                    match book {
+                        Bookkeeping::Adopt(target) => program.memory.hold(key, held(target, now)),
+                        Bookkeeping::Release(target) => program.memory.release(key, &target),
+                    }
+                }
+                self.step_job(key);
+            }
+            Doing::Settle(_) => self.step_job(key),
+            Doing::Begin { intent, .. } if failed => {
+                drop(intent);
+                self.end_claim(key, Some("it could not be written down"), 0);
+                self.fail_job(key, "the disk is full");
+            }
+            Doing::Begin { id, intent } => self.act(key, id, intent),
+            Doing::Finish { id, intent, problem, took_ms } => {
+                if failed && let Some(program) = &mut self.program {
+                    program.open.entry(key.clone()).or_default().push(id);
+                }
+                let failure = if failed { Some("it could not be written down") } else { problem.as_deref() };
+                self.end_claim(key, failure, took_ms);
+                self.finished(key, &intent, problem, failed);
+            }
+            Doing::Nothing | Doing::Act { .. } | Doing::Look { .. } => {}
+        }
+    }
+
+    fn act(&mut self, key: &ObjectKey, id: u64, intent: Intent) {
+        let began_ms = self.clocks.true_ms;
+        if let Some(saw) = &intent.corrects {
+            let now = self.clocks.wall();
+            if let Some(program) = &mut self.program {
+                let history = program.memory.histories.entry(key.clone()).or_default();
+                drift_loop::note(history, saw.clone(), now);
+            }
+            self.save_history(key);
+        }
+        match &intent.target {
+            Target::Model { runtime, served_as, .. } => {
+                let loads = intent.verb == Verb::Load;
+                let ask = if loads { Ask::Load(served_as.clone()) } else { Ask::Unload(served_as.clone()) };
+                let runtime = runtime.clone();
+                let at = ModelAt { runtime: runtime.clone(), served_as: served_as.as_str().into() };
+                self.look_for(Occasion::Call(&at, if loads { ClaimVerb::Load } else { ClaimVerb::Unload }));
+                self.set_doing(key, Doing::Act { id, intent, began_ms });
+                self.call(&runtime, ask, LOAD_LIMIT_MS, Purpose::Act(key.clone()));
+            }
+            Target::Task { .. } => {
+                let problem = self.carry_out_task(key, &intent).err();
+                self.finish(key, id, intent, problem, 0);
+            }
+        }
+    }
+
+    /// The runtime answered; whatever it said, what is so is seen before anything is said of it.
+    pub fn job_answered(&mut self, key: &ObjectKey, answer: &Answer) {
+        let Some(job) = self.program.as_mut().and_then(|program| program.jobs.get_mut(key)) else { return };
+        let Doing::Act { id, intent, began_ms } = std::mem::replace(&mut job.doing, Doing::Nothing) else { return };
+        let Target::Model { runtime, .. } = &intent.target else { return };
+        let runtime = runtime.clone();
+        let problem = match answer {
+            Answer::Failed(fault) => Some(fault.as_str().to_owned()),
+            Answer::Seen(_) | Answer::Done => None,
+        };
+        self.set_doing(key, Doing::Look { id, intent, began_ms, problem });
+        self.look(&runtime, Purpose::LookAfter(key.clone(), runtime.clone()));
+    }
+
+    /// The look after an action came back.
+    pub fn job_looked(&mut self, key: &ObjectKey, seen: bool) {
+        let Some(job) = self.program.as_mut().and_then(|program| program.jobs.get_mut(key)) else { return };
+        let Doing::Look { id, intent, began_ms, problem } = std::mem::replace(&mut job.doing, Doing::Nothing) else {
+            return;
+        };
+        let problem = problem.or_else(|| (!seen).then(|| "it could not be seen afterwards".to_owned()));
+        let took_ms = self.clocks.true_ms - began_ms;
+        self.finish(key, id, intent, problem, took_ms);
+    }
+
+    fn finish(&mut self, key: &ObjectKey, id: u64, intent: Intent, problem: Option<String>, took_ms: u64) {
+        let effect = match (&problem, intent.verb) {
+            (Some(_), _) => Effect::Nothing,
+            (None, Verb::Load | Verb::Enqueue) => Effect::Hold(held(intent.target.clone(), self.clocks.wall())),
+            (None, Verb::Unload | Verb::Cancel) => Effect::Release(intent.target.clone()),
+        };
+        let audit = self.audit_of(id, &intent.verb, key, problem.as_deref().unwrap_or("ok"));
+        self.set_doing(key, Doing::Finish { id, intent, problem, took_ms });
+        self.write_loop(Write::Finish { id, effect, audit }, Whom::Job(key.clone()));
+    }
+
+    fn finished(&mut self, key: &ObjectKey, intent: &Intent, problem: Option<String>, failed: bool) {
+        if failed {
+            return self.fail_job(key, "the disk is full");
+        }
+        if let Some(problem) = problem {
+            return self.fail_job(key, &problem);
+        }
+        let now = self.clocks.wall();
+        let effect = match intent.verb {
+            Verb::Load | Verb::Enqueue => Effect::Hold(held(intent.target.clone(), now)),
+            Verb::Unload | Verb::Cancel => Effect::Release(intent.target.clone()),
+        };
+        self.believe(key, &effect);
+        self.step_job(key);
+    }
+
+    fn believe(&mut self, key: &ObjectKey, effect: &Effect) {
+        let Some(program) = &mut self.program else { return };
+        match effect {
+            Effect::Nothing => {}
+            Effect::Hold(holding) => program.memory.hold(key, holding.clone()),
+            Effect::Release(target) => program.memory.release(key, target),
+        }
+    }
+
+    fn fail_job(&mut self, key: &ObjectKey, why: &str) {
+        let Some(program) = &mut self.program else { return };
+        let failures = program.failures.entry(key.clone()).or_default();
+        *failures = failures.saturating_add(1);
+        // What could not be settled is settled the next time.
+        if let Some(job) = program.jobs.get(key) {
+            program.open.entry(key.clone()).or_default().extend(job.leftovers.iter().map(|(id, _)| *id));
+        }
+        let wait_ms = (BACKOFF_MS.0 << (*failures).min(10)).min(BACKOFF_MS.1);
+        self.trace(format_args!("{key}: failed: {why}"));
+        self.end_job(key, Some(wait_ms));
+    }
+
+    /// The job ends; the object is looked at again after `retry_ms`, or when its plan says so.
+    fn end_job(&mut self, key: &ObjectKey, retry_ms: Option<u64>) {
+        let Some(program) = &mut self.program else { return };
+        let Some(job) = program.jobs.remove(key) else { return };
+        let now_ms = self.clocks.true_ms;
+        if let Some(ms) = retry_ms {
+            self.wake_at(key, now_ms + ms);
+            return;
+        }
+        program.failures.remove(key);
+        let Some(plan) = self.plan(key) else { return };
+        let hold_until = plan.status.hold.as_ref().and_then(|hold| hold.until);
+        let wait_ms = if job.again || (job.carried && !plan.intents.is_empty()) {
+            100
+        } else if let Some(until) = hold_until {
+            crate::core::clock::millis_since(self.clocks.wall(), until) + 20
+        } else if plan.status.hold.as_ref().is_some_and(|hold| is_the_schedulers(hold.reason)) {
+            if let Some(program) = &mut self.program {
+                program.waiting.insert(key.clone());
+            }
+            WAIT_MAX_MS
+        } else if plan.status.sync == Sync::InSync || plan.status.hold.is_some() {
+            RESYNC_MS
+        } else {
+            WAIT_MAX_MS
+        };
+        self.wake_at(key, now_ms + wait_ms);
+    }
+
+    fn set_doing(&mut self, key: &ObjectKey, doing: Doing) {
+        if let Some(job) = self.program.as_mut().and_then(|program| program.jobs.get_mut(key)) {
+            job.doing = doing;
+        }
+    }
+
+    fn audit_of(&self, id: u64, verb: &Verb, key: &ObjectKey, result: &str) -> Option<Audit> {
+        Some(Audit {
+            verb: verb.as_str().into(),
+            object: key.to_string(),
+            result: result.into(),
+            cause: format!("journal {id}"),
+        })
+    }
+}
+
+/// Whether the scheduler's letting go is what an object waits for.
+fn is_the_schedulers(reason: HoldReason) -> bool {
+    matches!(reason, HoldReason::Lock | HoldReason::Lease | HoldReason::VramFull)
+}
+
+/// A new entry of the inventory.
+pub fn held(target: Target, now: crate::core::Timestamp) -> Holding {
+    Holding { target, since: now, deleting_since: None, deadline: None }
+}
+
+fn runtime_of(target: &Target) -> Option<&crate::core::Name> {
+    match target {
+        Target::Model { runtime, .. } => Some(runtime),
+        Target::Task { .. } => None,
+    }
+}
+
+fn seen_done(view: Option<&crate::decide::view::RuntimeView>, action: &Action) -> bool {
+    let (Some(view), Target::Model { served_as, .. }) = (view, &action.target) else { return false };
+    let state = view.model(served_as).map_or(ModelState::Unloaded, |model| model.state);
+    match action.verb {
+        Verb::Load => state == ModelState::Loaded,
+        Verb::Unload => state == ModelState::Unloaded,
+        Verb::Enqueue | Verb::Cancel => false,
+    }
+}

@@ -1,0 +1,63 @@
+//! The scheduler, watched: the real state machine, with the locks that it announced written down beside it.
+
+use std::collections::BTreeMap;
+
+use crate::decide::dispatch::Machine;
+use crate::decide::scheduler::{Decision, Event, GpuId, LockMode, Moment, Reason, State, TaskSeq};
+
+use super::broken::Broken;
+
+/// The scheduler with what it announced.
+#[derive(Clone, Debug)]
+pub struct Watched {
+    pub state: State,
+    /// What each GPU's lock was last said to be.
+    pub locks: BTreeMap<GpuId, LockMode>,
+    now: Moment,
+    /// What did not add up in its books after an event.
+    broken: Option<String>,
+}
+
+impl Watched {
+    /// A scheduler that knows nothing yet, and keeps all rules but the one that is broken on purpose.
+    #[must_use]
+    pub fn new(rule: Option<Broken>, now: Moment) -> Self {
+        let mut state = State::new();
+        Broken::break_scheduler(rule, &mut state);
+        Self { state, locks: BTreeMap::new(), now, broken: None }
+    }
+
+    /// Whether the scheduler's books added up after every event so far.
+    ///
+    /// # Errors
+    /// What did not.
+    pub fn check(&self) -> Result<(), String> {
+        self.broken.clone().map_or(Ok(()), Err)
+    }
+
+    /// Why a task waits, as the scheduler says at the time of its last event.
+    #[must_use]
+    pub fn why(&self, task: TaskSeq) -> Option<Reason> {
+        self.state.why(task, self.now)
+    }
+}
+
+impl Machine for Watched {
+    fn apply(&mut self, event: Event, now: Moment) -> Vec<Decision> {
+        self.now = now;
+        let decisions = self.state.apply(event, now);
+        if self.broken.is_none() {
+            self.broken = self.state.check().err();
+        }
+        for decision in &decisions {
+            if let Decision::Lock { gpu, mode } = decision {
+                self.locks.insert(gpu.clone(), mode.clone());
+            }
+        }
+        decisions
+    }
+
+    fn next_wake(&self, now: Moment) -> Option<u64> {
+        self.state.next_wake(now)
+    }
+}
