@@ -87,18 +87,17 @@ impl State {
             for choice in &line.plan.choices {
                 let runtime = &self.table.runtimes[choice.runtime];
                 let is_listed = runtime.lines.contains(&ix)
-                    && runtime.gpu.is_none_or(|gpu| self.table.gpus[gpu].lines.contains(&ix));
+                    && runtime.gpu.is_none_or(|gpu| self.table.gpus[gpu].lines().any(|other| other == ix));
                 hold!(is_listed, "a line for {} is not looked at when {} is free", line.capability, runtime.name);
             }
         }
         hold!(self.queued == queued, "{} are said to be queued, {queued} stand in lines", self.queued);
-        let listed = self.table.runtimes.iter().flat_map(|runtime| &runtime.lines);
-        let listed = listed.chain(self.table.gpus.iter().flat_map(|gpu| &gpu.lines));
-        for line in listed {
+        let listed = self.table.runtimes.iter().flat_map(|runtime| runtime.lines.iter().copied());
+        for line in listed.chain(self.table.gpus.iter().flat_map(super::table::Gpu::lines)) {
             hold!(
-                !self.lines[*line].waiting.is_empty(),
+                !self.lines[line].waiting.is_empty(),
                 "an empty line for {} is looked at",
-                self.lines[*line].capability
+                self.lines[line].capability
             );
         }
         Ok(())
@@ -106,6 +105,10 @@ impl State {
 
     fn check_gpu(&self, gpu: usize) -> Result<(), String> {
         let entry = &self.table.gpus[gpu];
+        for (key, line) in &entry.resting {
+            let rests = self.lines[*line].rests == Some(*key) && self.lines[*line].head() == Some(*key);
+            hold!(rests && !entry.has_slot(), "{key:?} rests while {} has a slot for it", entry.id);
+        }
         for seq in &entry.holders {
             let run = match self.tasks.get(seq).map(|task| &task.stage) {
                 Some(Stage::Running(run)) => run,

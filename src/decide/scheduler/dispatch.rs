@@ -7,7 +7,6 @@ use super::id::{LeaseId, Moment, TaskSeq};
 use super::line::{Key, LineIx};
 use super::reason::Reason;
 use super::state::State;
-use super::table::Lock;
 
 /// What came of looking at a head.
 #[derive(Debug, PartialEq)]
@@ -18,7 +17,7 @@ pub(super) enum Look {
 
 /// Who may be next: a line's head, or a lease that waits.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Candidate {
+pub(super) enum Candidate {
     Line(LineIx),
     Lease(LeaseId),
 }
@@ -54,6 +53,7 @@ impl State {
     /// Adds what has become dirty meanwhile, without those that surely wait for the same as before.
     fn collect(&mut self, heads: &mut BTreeSet<(Key, Candidate)>) {
         while let Some(line) = self.dirty.pop_first() {
+            self.wake(line);
             if let Some(key) = self.lines[line].head().filter(|_| !self.waits_as_before(line)) {
                 heads.insert((key, Candidate::Line(line)));
             }
@@ -62,19 +62,7 @@ impl State {
             let waiting = self.leases.iter().filter(|(_, lease)| !lease.is_granted);
             heads.extend(waiting.map(|(id, lease)| (lease.key, Candidate::Lease(id.clone()))));
         }
-    }
-
-    /// Whether the head of a line was told that the one GPU it can share is full, and that is still all there is to say. Most
-    /// lines are in that state most of the time, so this costs next to nothing.
-    fn waits_as_before(&self, line: LineIx) -> bool {
-        let line = &self.lines[line];
-        let Some(gpu) = line.plan.shares_only.map(|gpu| &self.table.gpus[gpu]) else { return false };
-        let Some(Reason::SharedSlotsFull { place, .. }) = line.told() else { return false };
-        gpu.lock == Lock::Shared
-            && gpu.taken() >= gpu.policy.gpu_shared_slots as usize
-            && **place == *gpu.place
-            && line.key.output_mb == 0
-            && line.plan.choices.iter().all(|choice| self.is_usable(choice.runtime))
+        self.wake_for_slots(heads);
     }
 
     /// Says why the head of a line waits, when that is news.
@@ -84,5 +72,6 @@ impl State {
             out.push(Decision::Wait { task, reason: reason.clone() });
         }
         self.lines[line].reason = Some((reason, task));
+        self.let_rest(line);
     }
 }

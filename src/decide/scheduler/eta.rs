@@ -6,7 +6,10 @@ use std::sync::Arc;
 use crate::core::Name;
 
 use super::id::{ModelAt, Moment, TaskSeq};
+use super::line::LineKey;
+use super::options::Plan;
 use super::state::{Stage, State};
+use super::table::Table;
 use super::view::Eta;
 
 /// How many of the newest runs count.
@@ -17,15 +20,16 @@ const SAMPLES_MIN: usize = 3;
 /// How long recent runs and loads took.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Durations {
-    runs: HashMap<(Arc<str>, Option<Name>), Window>,
+    runs: HashMap<(Arc<str>, Option<Name>), usize>,
+    windows: Vec<Window>,
     loads: HashMap<ModelAt, Window>,
 }
 
 #[derive(Clone, Debug, Default)]
 struct Window {
     newest: VecDeque<u64>,
-    /// Of the window as it is now; none until there are enough.
-    band: Option<Band>,
+    /// The same, ascending.
+    sorted: Vec<u64>,
 }
 
 /// Three percentiles, in milliseconds.
@@ -39,16 +43,24 @@ pub(super) struct Band {
 
 impl Window {
     fn note(&mut self, ms: u64) {
-        if self.newest.len() == WINDOW {
-            self.newest.pop_front();
+        if self.newest.len() == WINDOW
+            && let Some(oldest) = self.newest.pop_front()
+            && let Ok(at) = self.sorted.binary_search(&oldest)
+        {
+            self.sorted.remove(at);
         }
         self.newest.push_back(ms);
-        let mut sorted: Vec<u64> = self.newest.iter().copied().collect();
-        sorted.sort_unstable();
+        let at = self.sorted.partition_point(|other| *other < ms);
+        self.sorted.insert(at, ms);
+    }
+
+    /// None as long as there are too few.
+    fn band(&self) -> Option<Band> {
+        let count = self.sorted.len();
         #[expect(clippy::cast_precision_loss, reason = "a run takes far less than 2^52 milliseconds")]
-        let at = |percent: usize| sorted[nearest_rank(percent, sorted.len())] as f64;
-        let samples = u32::try_from(sorted.len()).unwrap_or(u32::MAX);
-        self.band = (sorted.len() >= SAMPLES_MIN).then(|| Band { low: at(10), mid: at(50), high: at(90), samples });
+        let at = |percent: usize| self.sorted[nearest_rank(percent, count)] as f64;
+        let samples = u32::try_from(count).unwrap_or(u32::MAX);
+        (count >= SAMPLES_MIN).then(|| Band { low: at(10), mid: at(50), high: at(90), samples })
     }
 }
 
@@ -58,20 +70,31 @@ fn nearest_rank(percent: usize, count: usize) -> usize {
 }
 
 impl Durations {
-    pub(super) fn note(&mut self, capability: Arc<str>, model: Option<Name>, ms: u64) {
-        self.runs.entry((capability, model)).or_default().note(ms);
+    /// Notes how long a run took; true when it is the first of its kind.
+    fn note(&mut self, capability: Arc<str>, model: Option<Name>, ms: u64) -> bool {
+        let next = self.windows.len();
+        let at = *self.runs.entry((capability, model)).or_insert(next);
+        if at == next {
+            self.windows.push(Window::default());
+        }
+        self.windows[at].note(ms);
+        at == next
     }
 
     pub(super) fn note_load(&mut self, at: ModelAt, ms: u64) {
         self.loads.entry(at).or_default().note(ms);
     }
 
+    fn window(&self, capability: &Arc<str>, model: Option<&Name>) -> Option<usize> {
+        self.runs.get(&(capability.clone(), model.cloned())).copied()
+    }
+
     pub(super) fn band(&self, capability: &Arc<str>, model: Option<&Name>) -> Option<Band> {
-        self.runs.get(&(capability.clone(), model.cloned()))?.band
+        self.windows[self.window(capability, model)?].band()
     }
 
     pub(super) fn load_band(&self, at: &ModelAt) -> Option<Band> {
-        self.loads.get(at)?.band
+        self.loads.get(at)?.band()
     }
 }
 
@@ -98,6 +121,21 @@ impl Total {
 }
 
 impl State {
+    /// Notes how long a run took.
+    pub(super) fn took(&mut self, capability: Arc<str>, model: Option<Name>, ms: u64) {
+        if self.durations.note(capability, model, ms) {
+            let Self { lines, table, durations, .. } = self;
+            for line in lines.kept() {
+                line.window = window_of(&line.capability, &line.plan, table, durations);
+            }
+        }
+    }
+
+    /// Where durations of the work of a new line are kept.
+    pub(super) fn window_of(&self, key: &LineKey, plan: &Plan) -> Option<usize> {
+        window_of(&super::options::chain(&key.chain), plan, &self.table, &self.durations)
+    }
+
     /// When a task is expected to be done, seen from `now`. None without enough samples of it or of what goes first.
     #[must_use]
     pub fn eta(&self, task: TaskSeq, now: Moment) -> Option<Eta> {
@@ -118,12 +156,15 @@ impl State {
         let choice = *self.lines[line].plan.choices.first()?;
         let own = self.band_of_line(line)?;
         let runtime = &self.table.runtimes[choice.runtime];
-        let (lines, slots) = match runtime.gpu.map(|gpu| &self.table.gpus[gpu]) {
-            Some(gpu) => (&gpu.lines, gpu.policy.gpu_shared_slots),
-            None => (&runtime.lines, runtime.config.as_ref().map_or(1, |config| config.slots)),
+        let gpu = runtime.gpu.map(|gpu| &self.table.gpus[gpu]);
+        let of_runtime = runtime.lines.iter().copied().filter(|_| gpu.is_none());
+        let lines = gpu.map(super::table::Gpu::lines).into_iter().flatten().chain(of_runtime);
+        let slots = match gpu {
+            Some(gpu) => gpu.policy.gpu_shared_slots,
+            None => runtime.config.as_ref().map_or(1, |config| config.slots),
         };
         let mut ahead = Total::default();
-        for other in lines.iter().copied() {
+        for other in lines {
             let waiting = &self.lines[other].waiting;
             if waiting.first().is_none_or(|first| first >= key) {
                 continue;
@@ -151,12 +192,16 @@ impl State {
     }
 
     fn band_of_line(&self, line: usize) -> Option<Band> {
-        let line = &self.lines[line];
-        line.plan.choices.iter().find_map(|choice| {
-            let model = choice.model.and_then(|ix| self.table.models[ix].declared.as_ref());
-            self.durations.band(&line.capability, model)
-        })
+        self.durations.windows[self.lines[line].window?].band()
     }
+}
+
+/// The first of the places that has durations.
+fn window_of(capability: &Arc<str>, plan: &Plan, table: &Table, durations: &Durations) -> Option<usize> {
+    plan.choices.iter().find_map(|choice| {
+        let model = choice.model.and_then(|ix| table.models[ix].declared.as_ref());
+        durations.window(capability, model)
+    })
 }
 
 #[expect(clippy::cast_precision_loss, reason = "a run takes far less than 2^52 milliseconds")]
@@ -190,10 +235,10 @@ mod tests {
         let mut window = Window::default();
         window.note(5);
         window.note(5);
-        assert_eq!(window.band, None);
+        assert_eq!(window.band(), None);
         for _ in 0..WINDOW {
             window.note(1_000);
         }
-        assert_eq!(window.band, Some(Band { low: 1_000.0, mid: 1_000.0, high: 1_000.0, samples: 64 }));
+        assert_eq!(window.band(), Some(Band { low: 1_000.0, mid: 1_000.0, high: 1_000.0, samples: 64 }));
     }
 }

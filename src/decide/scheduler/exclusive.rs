@@ -190,7 +190,7 @@ impl State {
             lease.asked.gpus.contains(&entry.id)
                 && lease.reason.as_ref().is_some_and(|reason| self.is_about(reason, gpu, Some(lease.key)))
         };
-        let lines = entry.lines.iter().map(|line| &self.lines[*line]);
+        let lines = entry.lines().map(|line| &self.lines[line]);
         lines.filter(is_first).count() as u64 + leases.filter(wants).count() as u64
     }
 
@@ -232,9 +232,11 @@ impl State {
             let is_older = |line: &Line| {
                 let head = line.head().and_then(|head| self.tasks.get(&TaskSeq(head.seq)));
                 let is_free = line.told().is_none_or(|reason| self.is_about(reason, gpu, line.head()));
-                !line.is_exclusive() && is_free && head.is_some_and(|head| head.submitted_ms < turn.before_ms)
+                !line.is_exclusive()
+                    && is_free
+                    && head.is_some_and(|head| (head.submitted_ms, head.request.task) < turn.before)
             };
-            let older = self.table.gpus[gpu].lines.iter().any(|line| is_older(&self.lines[*line]));
+            let older = self.table.gpus[gpu].lines().any(|line| is_older(&self.lines[line]));
             if older && turn.left > 0 {
                 return Some(u64::from(turn.left));
             }
@@ -246,12 +248,11 @@ impl State {
         let batching = self.table.gpus[gpu].policy.batching.clone();
         let max_wait_ms = u64::try_from(batching.max_wait.get().as_millis()).unwrap_or(u64::MAX);
         let priority = self.tasks.get(&TaskSeq(key.seq)).map_or(0, |task| task.request.priority);
-        let lines = self.table.gpus[gpu].lines.iter().map(|line| &self.lines[*line]);
+        let lines = self.table.gpus[gpu].lines().map(|line| &self.lines[line]);
         let same = lines.filter(|line| line.key.priority == priority && !line.is_exclusive());
         let waiting: u64 = same.map(|line| line.waiting.len() as u64).sum();
         self.look.polite.push(gpu);
         let entry = &mut self.table.gpus[gpu];
-        let is_free = entry.taken() == 0;
         let (since_ms, victims) = (now.steady_ms, BTreeSet::new());
         let anew = Passed { key, priority, since_ms, count: 0, victims, is_over: false };
         let polite = match entry.polite.take() {
@@ -260,7 +261,7 @@ impl State {
         };
         let until_ms = polite.since_ms.saturating_add(max_wait_ms);
         let is_late = polite.count >= batching.max_tasks || now.steady_ms >= until_ms;
-        polite.is_over = polite.is_over || waiting == 0 || is_free || is_late;
+        polite.is_over = polite.is_over || waiting == 0 || is_late;
         if polite.is_over {
             return None;
         }
@@ -274,7 +275,7 @@ impl State {
     pub(super) fn count_turn(&mut self, gpu: GpuIx, task: TaskSeq) {
         let submitted_ms = self.tasks.get(&task).map_or(i64::MAX, |task| task.submitted_ms);
         let Some(turn) = self.table.gpus[gpu].turn.as_mut() else { return };
-        if submitted_ms < turn.before_ms {
+        if (submitted_ms, task) < turn.before {
             turn.left = turn.left.saturating_sub(1);
         }
         self.gpu_dirty(gpu);
@@ -413,12 +414,15 @@ impl State {
 
     /// The exclusive holder is gone: older shared tasks get their turn, what made way comes back.
     pub(super) fn give_back(&mut self, gpu: GpuIx, by: &Holder, now: Moment, out: &mut Vec<Decision>) {
-        let before_ms = match by {
-            Holder::Task(seq) => self.tasks.get(seq).map(|task| task.submitted_ms),
-            Holder::Lease(id) => self.leases.get(id).map(|lease| i64::try_from(lease.asked_ms).unwrap_or(i64::MAX)),
+        let before = match by {
+            Holder::Task(seq) => self.tasks.get(seq).map(|task| (task.submitted_ms, *seq)),
+            Holder::Lease(id) => {
+                let asked = self.leases.get(id).map(|lease| i64::try_from(lease.asked_ms).unwrap_or(i64::MAX));
+                asked.map(|asked_ms| (asked_ms, TaskSeq(u64::MAX)))
+            }
         };
         let left = self.table.gpus[gpu].policy.gpu_shared_slots;
-        self.table.gpus[gpu].turn = before_ms.map(|before_ms| Turn { before_ms, left });
+        self.table.gpus[gpu].turn = before.map(|before| Turn { before, left });
         self.open(gpu, now, out);
     }
 
@@ -439,6 +443,7 @@ impl State {
         entry.lock = lock;
         entry.lock_since = now;
         out.push(Decision::Lock { gpu: entry.id.clone(), mode });
+        self.wake_all(gpu);
         self.gpu_dirty(gpu);
     }
 

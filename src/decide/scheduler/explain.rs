@@ -49,9 +49,15 @@ impl State {
                 }
             }
             Reason::Draining { gpu, by, left } if !left.is_empty() => {
-                let left = self.table.gpu(gpu).map_or_else(|| left.clone(), |ix| self.left_on(ix));
+                let fresh = self.table.gpu(gpu).map(|ix| self.left_on(ix)).filter(|fresh| !fresh.is_empty());
+                let left = fresh.unwrap_or_else(|| left.clone());
                 Reason::Draining { gpu: gpu.clone(), by: by.clone(), left }
             }
+            // A lease may have been renewed since.
+            Reason::Leased { gpu, .. } => match self.table.gpu(gpu).map(|ix| (ix, &self.table.gpus[ix].lock)) {
+                Some((ix, super::table::Lock::Exclusive { by })) => self.held_by(ix, by, now),
+                _ => reason.clone(),
+            },
             other => other.clone(),
         }
     }

@@ -16,7 +16,7 @@ impl State {
         self.let_go(seq, &run, now, out);
         match end {
             End::Done { took_ms } => {
-                self.durations.note(run.capability, run.place.model, took_ms);
+                self.took(run.capability, run.place.model, took_ms);
                 if let Some((when, eta)) = told {
                     #[expect(clippy::cast_precision_loss, reason = "milliseconds of a task's life are far below 2^52")]
                     let true_s = now.steady_ms.saturating_sub(when.steady_ms) as f64 / 1_000.0;
@@ -32,10 +32,8 @@ impl State {
                 }
                 if let Some(task) = self.tasks.get_mut(&seq) {
                     task.retry = super::intake::retry_at(Some((wait_ms, message)), now);
-                    task.stage = Stage::Blocked(Block::NotBefore);
-                    self.blocked.insert(task.key);
                 }
-                self.advance(seq, now, out);
+                self.place(seq, now, out);
             }
         }
     }
@@ -65,9 +63,8 @@ impl State {
         }
     }
 
-    /// A task that can never run. It was waiting, and no line holds it any more.
+    /// A task that can never run. It waited, and stands nowhere any more.
     pub(super) fn fail(&mut self, seq: TaskSeq, code: FailCode, message: String, out: &mut Vec<Decision>) {
-        self.forget_own(seq);
         out.push(Decision::Fail { task: seq, code, message });
         self.over(seq, Over::Failed);
     }

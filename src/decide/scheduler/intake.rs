@@ -26,8 +26,7 @@ impl State {
         let stage = Stage::Blocked(Block::NotBefore);
         let retry = retry_at(request.backoff.as_ref().map(|(wait_ms, failed)| (*wait_ms, failed.clone())), now);
         self.tasks.insert(seq, Task { request, key, submitted_ms, retry, stage, told: None });
-        self.blocked.insert(key);
-        self.advance(seq, now, out);
+        self.place(seq, now, out);
         let eta = self.tasks.get(&seq).and_then(|task| match task.stage {
             Stage::Waiting(line) => self.eta_of_waiting(line, key, now),
             Stage::Blocked(_) | Stage::Running(_) => None,
@@ -37,8 +36,14 @@ impl State {
         }
     }
 
-    /// Puts a blocked task where it belongs now: still blocked, in a line, or given up.
+    /// Something that a blocked task waits for may have happened.
     pub(super) fn advance(&mut self, seq: TaskSeq, now: Moment, out: &mut Vec<Decision>) {
+        self.forget_own(seq);
+        self.place(seq, now, out);
+    }
+
+    /// Puts a task that stands nowhere where it belongs: blocked, in a line, or given up.
+    pub(super) fn place(&mut self, seq: TaskSeq, now: Moment, out: &mut Vec<Decision>) {
         let Some(task) = self.tasks.get(&seq) else { return };
         let request = &task.request;
         let mut open = BTreeSet::new();
@@ -76,21 +81,22 @@ impl State {
             }
         }
         task.stage = Stage::Blocked(block);
+        self.blocked.insert(task.key);
         if let Some(reason) = self.own_reason(seq) {
             out.push(Decision::Wait { task: seq, reason });
         }
     }
 
-    /// From blocked into the line of those that ask for the same.
+    /// Into the line of those that ask for the same.
     pub(super) fn enqueue(&mut self, seq: TaskSeq, out: &mut Vec<Decision>) {
         let Some(task) = self.tasks.get(&seq) else { return };
         let key = task.key;
-        let line_key = LineKey::of(&task.request, &self.contexts);
-        let line = match self.lines.find(&line_key) {
+        let line = match self.lines.find(&task.request, &self.contexts) {
             Some(line) => line,
             None => {
-                let plan = self.plan(&task.request);
-                self.lines.add(line_key, plan)
+                let (line_key, plan) = (LineKey::of(&task.request, &self.contexts), self.plan(&task.request));
+                let window = self.window_of(&line_key, &plan);
+                self.lines.add(line_key, plan, window)
             }
         };
         if self.lines[line].plan.is_hopeless {
@@ -105,7 +111,6 @@ impl State {
         if let Some(task) = self.tasks.get_mut(&seq) {
             task.stage = Stage::Waiting(line);
         }
-        self.blocked.remove(&key);
         self.queued += 1;
         if self.lines[line].head() == Some(key) {
             self.dirty.insert(line);
@@ -118,7 +123,7 @@ impl State {
             let runtime = &mut self.table.runtimes[choice.runtime];
             runtime.lines.insert(line);
             if let Some(gpu) = runtime.gpu {
-                self.table.gpus[gpu].lines.insert(line);
+                self.table.gpus[gpu].awake.insert(line);
             }
         }
     }
@@ -140,12 +145,13 @@ impl State {
         if !self.lines[line].waiting.is_empty() {
             return;
         }
+        self.wake(line);
         self.lines[line].reason = None;
         for choice in &self.lines[line].plan.choices {
             let runtime = &mut self.table.runtimes[choice.runtime];
             runtime.lines.remove(&line);
             if let Some(gpu) = runtime.gpu {
-                self.table.gpus[gpu].lines.remove(&line);
+                self.table.gpus[gpu].awake.remove(&line);
             }
         }
         self.lines.note_empty(line);
@@ -223,10 +229,8 @@ impl State {
         }
         if let Some(task) = self.tasks.get_mut(&seq) {
             change(&mut task.request);
-            task.stage = Stage::Blocked(Block::NotBefore);
-            self.blocked.insert(task.key);
         }
-        self.advance(seq, now, out);
+        self.place(seq, now, out);
     }
 
     pub(super) fn cancel(&mut self, seq: TaskSeq, now: Moment, out: &mut Vec<Decision>) {

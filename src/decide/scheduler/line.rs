@@ -4,6 +4,7 @@
 //! ageing costs nothing: a step of priority is a head start of one minute.
 
 use std::collections::HashMap;
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 
 use crate::core::Name;
@@ -48,7 +49,7 @@ pub(super) struct Choice {
 }
 
 /// What tasks of one line have in common.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug)]
 pub(super) struct LineKey {
     pub chain: Vec<String>,
     pub runtime: Option<Name>,
@@ -63,9 +64,51 @@ pub(super) struct LineKey {
     pub output_mb: u64,
 }
 
+/// What a line is found by, borrowed from a request.
+#[derive(Hash, PartialEq)]
+struct Wanted<'a> {
+    chain: &'a [String],
+    runtime: Option<&'a Name>,
+    model: Option<&'a Name>,
+    exclusive: Option<bool>,
+    force: bool,
+    priority: i32,
+    contexts_too_short: usize,
+    output_mb: u64,
+}
+
 impl LineKey {
     /// The line of a request, given the distinct context lengths in force, ascending.
     pub(super) fn of(request: &Request, contexts: &[u32]) -> Self {
+        let wanted = Wanted::of(request, contexts);
+        Self {
+            chain: request.capability.clone(),
+            runtime: request.runtime.clone(),
+            model: request.model.clone(),
+            exclusive: wanted.exclusive,
+            force: wanted.force,
+            priority: wanted.priority,
+            contexts_too_short: wanted.contexts_too_short,
+            output_mb: wanted.output_mb,
+        }
+    }
+
+    fn wanted(&self) -> Wanted<'_> {
+        Wanted {
+            chain: &self.chain,
+            runtime: self.runtime.as_ref(),
+            model: self.model.as_ref(),
+            exclusive: self.exclusive,
+            force: self.force,
+            priority: self.priority,
+            contexts_too_short: self.contexts_too_short,
+            output_mb: self.output_mb,
+        }
+    }
+}
+
+impl<'a> Wanted<'a> {
+    fn of(request: &'a Request, contexts: &[u32]) -> Self {
         let tokens = request.input_tokens.unwrap_or(0);
         #[expect(
             clippy::cast_possible_truncation,
@@ -74,15 +117,21 @@ impl LineKey {
         )]
         let output_mb = (request.output_gb.unwrap_or(0.0).max(0.0) * 1_000.0).ceil() as u64;
         Self {
-            chain: request.capability.clone(),
-            runtime: request.runtime.clone(),
-            model: request.model.clone(),
+            chain: &request.capability,
+            runtime: request.runtime.as_ref(),
+            model: request.model.as_ref(),
             exclusive: request.exclusive,
             force: request.force,
             priority: request.priority,
             contexts_too_short: contexts.partition_point(|context| *context < tokens),
             output_mb: if output_mb == 0 { 0 } else { output_mb.checked_next_power_of_two().unwrap_or(u64::MAX) },
         }
+    }
+
+    fn digest(&self) -> u64 {
+        let mut hasher = DefaultHasher::new();
+        self.hash(&mut hasher);
+        hasher.finish()
     }
 }
 
@@ -96,6 +145,11 @@ pub(super) struct Line {
     pub waiting: Queue,
     /// Why its head waits, and which task was told so.
     pub reason: Option<(Reason, TaskSeq)>,
+    /// Its head waits for the one GPU that it can share, which is full or closed: not looked at until there is room. The key
+    /// under which it rests there.
+    pub rests: Option<Key>,
+    /// Where durations of its work are kept, once there are any.
+    pub window: Option<usize>,
     /// Whether the row is one of a line; otherwise it is free for a new one.
     in_use: bool,
 }
@@ -121,24 +175,31 @@ impl Line {
 #[derive(Clone, Debug, Default)]
 pub(super) struct Lines {
     rows: Vec<Line>,
-    by_key: HashMap<LineKey, LineIx>,
+    /// By the hash of their keys; those that share one stand in one row.
+    by_key: HashMap<u64, Vec<LineIx>>,
     free: Vec<LineIx>,
     /// Those that became empty; some may have a task again.
     empty: Vec<LineIx>,
 }
 
 impl Lines {
-    pub(super) fn find(&self, key: &LineKey) -> Option<LineIx> {
-        self.by_key.get(key).copied()
+    /// The line of a request.
+    pub(super) fn find(&self, request: &Request, contexts: &[u32]) -> Option<LineIx> {
+        let wanted = Wanted::of(request, contexts);
+        let candidates = self.by_key.get(&wanted.digest())?;
+        candidates.iter().copied().find(|ix| self.rows[*ix].key.wanted() == wanted)
     }
 
-    pub(super) fn add(&mut self, key: LineKey, plan: Plan) -> LineIx {
+    pub(super) fn add(&mut self, key: LineKey, plan: Plan, window: Option<usize>) -> LineIx {
+        let digest = key.wanted().digest();
         let line = Line {
             capability: super::options::chain(&key.chain),
-            key: key.clone(),
+            key,
             plan,
             waiting: Queue::default(),
             reason: None,
+            rests: None,
+            window,
             in_use: true,
         };
         let ix = match self.free.pop() {
@@ -151,7 +212,7 @@ impl Lines {
                 self.rows.len() - 1
             }
         };
-        self.by_key.insert(key, ix);
+        self.by_key.entry(digest).or_default().push(ix);
         ix
     }
 
@@ -166,7 +227,13 @@ impl Lines {
         for ix in std::mem::take(&mut self.empty) {
             if self.rows[ix].in_use && self.rows[ix].waiting.is_empty() {
                 self.rows[ix].in_use = false;
-                self.by_key.remove(&self.rows[ix].key);
+                let digest = self.rows[ix].key.wanted().digest();
+                if let Some(candidates) = self.by_key.get_mut(&digest) {
+                    candidates.retain(|other| *other != ix);
+                    if candidates.is_empty() {
+                        self.by_key.remove(&digest);
+                    }
+                }
                 self.free.push(ix);
             }
         }
@@ -175,6 +242,11 @@ impl Lines {
     /// Forgets every line. Who stood in one has to be put into a new one.
     pub(super) fn clear(&mut self) {
         *self = Self::default();
+    }
+
+    /// Every line that is kept, also those that are empty now.
+    pub(super) fn kept(&mut self) -> impl Iterator<Item = &mut Line> {
+        self.rows.iter_mut().filter(|line| line.in_use)
     }
 
     /// Lines in which tasks stand.
@@ -211,25 +283,22 @@ mod tests {
     #[test]
     fn lines_that_nobody_stands_in_are_forgotten_when_there_are_many() {
         let mut lines = Lines::default();
-        let key = |n: u64| LineKey {
-            chain: vec!["a".into()],
-            runtime: None,
-            model: None,
-            exclusive: None,
-            force: false,
-            priority: 0,
-            contexts_too_short: 0,
-            output_mb: n,
+        let asks = |n: u64| {
+            let mut request = crate::decide::scheduler::tests::request(1, "a");
+            request.model = Some(Name::new(&format!("m{n}")).unwrap());
+            request
         };
-        let kept = lines.add(key(0), Plan::default());
+        let key = |n| LineKey::of(&asks(n), &[]);
+        let kept = lines.add(key(0), Plan::default(), None);
         lines[kept].waiting.insert(Key { at: 0, seq: 1 });
         lines.note_empty(kept);
         for n in 1..10_000 {
-            let ix = lines.add(key(n), Plan::default());
+            let ix = lines.add(key(n), Plan::default(), None);
             lines.note_empty(ix);
         }
         assert!(lines.rows.len() <= EMPTY_LINES_MAX + 2, "{} rows", lines.rows.len());
-        assert_eq!(lines.find(&key(0)), Some(kept));
+        assert_eq!(lines.find(&asks(0), &[]), Some(kept));
+        assert_eq!(lines.find(&asks(1), &[]), None);
         assert_eq!(lines.busy().count(), 1);
     }
 }

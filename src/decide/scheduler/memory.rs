@@ -173,7 +173,7 @@ impl State {
     /// The models that the heads of lines could use there, each with the first head that could.
     fn wanted_on(&self, gpu: GpuIx) -> BTreeMap<ModelIx, Key> {
         let mut wanted = BTreeMap::new();
-        for line in self.table.gpus[gpu].lines.iter().map(|line| &self.lines[*line]) {
+        for line in self.table.gpus[gpu].lines().map(|line| &self.lines[line]) {
             let Some(head) = line.head() else { continue };
             for model in line.plan.choices.iter().filter_map(|choice| choice.model) {
                 let first = wanted.entry(model).or_insert(head);
@@ -262,7 +262,7 @@ impl State {
         let max_wait_ms = u64::try_from(batching.max_wait.get().as_millis()).unwrap_or(u64::MAX);
         let max_tasks = batching.max_tasks;
         let uses = |choice: &Choice| !choice.exclusive && choice.model.is_some_and(|model| victims.contains(&model));
-        let lines = self.table.gpus[gpu].lines.iter().map(|line| &self.lines[*line]);
+        let lines = self.table.gpus[gpu].lines().map(|line| &self.lines[line]);
         let may_pass = lines.filter(|line| line.key.priority == priority && line.plan.choices.iter().any(uses));
         let waiting: u64 = may_pass.map(|line| line.waiting.len() as u64).sum();
         self.look.passed.push(gpu);

@@ -88,6 +88,7 @@ impl State {
 
     pub(super) fn seen(&mut self, runtime: &Name, seen: RuntimeSeen, now: Moment) {
         let Some(at) = self.table.runtime(runtime) else { return };
+        let was_up = self.is_up(at);
         match seen {
             RuntimeSeen::Down { since, why } => self.table.runtimes[at].link = Link::Down { since, why },
             RuntimeSeen::Up { models, in_flight } => {
@@ -95,6 +96,9 @@ impl State {
                 self.models_seen(at, &models, now);
                 self.used_by_others(at, in_flight, now);
             }
+        }
+        if was_up != self.is_up(at) {
+            self.wake_lines_of(at);
         }
         self.place_dirty(at);
     }

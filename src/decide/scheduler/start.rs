@@ -64,6 +64,13 @@ impl State {
                 Some(reason) => Verdict::No(reason),
                 None => self.shared_verdict(key, choice, now),
             };
+            if let (Verdict::No(Reason::SharedSlotsFull { .. }), Some(gpu)) =
+                (&verdict, self.table.runtimes[choice.runtime].gpu)
+            {
+                // It waits for a slot, and for what it waited for before.
+                self.look.memory.push(gpu);
+                self.look.passed.push(gpu);
+            }
             match verdict {
                 Verdict::Ready => return Ok(choice),
                 Verdict::Load(model) => drop(load.get_or_insert((choice, model))),
@@ -111,14 +118,10 @@ impl State {
         choices
     }
 
-    /// Whether nothing speaks against a runtime itself: the quick form of [`State::blocked_there`], without disk space.
-    pub(super) fn is_usable(&self, runtime: usize) -> bool {
+    /// Whether a runtime answers, under a policy that lets it start something.
+    pub(super) fn is_up(&self, runtime: usize) -> bool {
         let entry = &self.table.runtimes[runtime];
-        let slots = entry.config.as_ref().map_or(0, |config| config.slots as usize);
-        !entry.policy.paused
-            && !entry.policy.draining
-            && matches!(entry.link, Link::Up { .. })
-            && entry.running.len() < slots
+        !entry.policy.paused && !entry.policy.draining && matches!(entry.link, Link::Up { .. })
     }
 
     /// What speaks against a place whatever the lock says.
@@ -173,7 +176,11 @@ impl State {
                 Verdict::Underway(Reason::ModelLoading { model: self.table.models[model].at.clone() })
             }
             Phase::Unloading { .. } => Verdict::No(Reason::ModelLoading { model: self.table.models[model].at.clone() }),
-            Phase::Unloaded | Phase::Unknown => Verdict::Load(model),
+            Phase::Unloaded | Phase::Unknown => match self.table.models[model].failed.clone() {
+                // Not here and not now; other places are looked at.
+                Some((until_ms, failed)) => Verdict::No(Reason::Backoff { until_ms, failed }),
+                None => Verdict::Load(model),
+            },
         }
     }
 

@@ -11,6 +11,7 @@ use super::config::Config;
 use super::decision::{Decision, Place};
 use super::eta::Durations;
 use super::event::{End, Event, Over, Request};
+use super::hash::ByTask;
 use super::id::{LeaseId, Moment, TaskSeq};
 use super::lease::Lease;
 use super::line::{Key, LineIx, Lines};
@@ -27,7 +28,7 @@ const NOT_STARTED_MS: u64 = 1_000;
 pub struct State {
     pub(super) config: Arc<Config>,
     pub(super) table: Table,
-    pub(super) tasks: HashMap<TaskSeq, Task>,
+    pub(super) tasks: ByTask<Task>,
     pub(super) ids: HashMap<Arc<str>, TaskSeq>,
     /// Who waits for a task, by its id.
     pub(super) waiters: HashMap<Arc<str>, BTreeSet<TaskSeq>>,
@@ -48,6 +49,8 @@ pub struct State {
     pub(super) ended: VecDeque<(Arc<str>, Over)>,
     /// Lines whose heads are to be looked at before this event is over.
     pub(super) dirty: BTreeSet<LineIx>,
+    /// GPUs on which those who rest may find a slot.
+    pub(super) walks: BTreeSet<usize>,
     /// GPUs on which something that was displaced may come back.
     pub(super) returns: BTreeSet<usize>,
     /// What the look under way found.
@@ -137,7 +140,7 @@ impl State {
             Event::ForeignUse { gpu, gb } => self.foreign_use(&gpu, gb),
             Event::Disk { host, free_gb } => self.disk(host, free_gb),
             Event::Measured { at, gb } => self.measured(&at, gb, out),
-            Event::Took { capability, model, ms } => self.durations.note(capability, model, ms),
+            Event::Took { capability, model, ms } => self.took(capability, model, ms),
             Event::LoadTook { at, ms } => self.durations.note_load(at, ms),
             Event::LeaseAsked(asked) => self.ask_lease(*asked, now, out),
             Event::LeaseRenewed { id, ttl_ms } => self.renew_lease(&id, ttl_ms, now),
@@ -157,7 +160,8 @@ impl State {
     /// The lines that may use any runtime of a GPU, and the leases that wait, are to be looked at.
     pub(super) fn gpu_dirty(&mut self, gpu: usize) {
         let Self { table, dirty, .. } = self;
-        dirty.extend(table.gpus[gpu].lines.iter().copied());
+        dirty.extend(table.gpus[gpu].awake.iter().copied());
+        self.walks.insert(gpu);
         if !table.gpus[gpu].displaced.is_empty() {
             self.returns.insert(gpu);
         }

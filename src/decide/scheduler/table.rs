@@ -66,8 +66,10 @@ pub(super) struct Gpu {
     pub foreign_gb: Option<f64>,
     pub runtimes: BTreeSet<RuntimeIx>,
     pub models: BTreeSet<ModelIx>,
-    /// Lines with a task that may use it.
-    pub lines: BTreeSet<LineIx>,
+    /// Lines with a task that may use it and that are looked at whenever something changes here.
+    pub awake: BTreeSet<LineIx>,
+    /// Lines that are looked at, the first in order first, only when there is a slot: see [`super::rest`].
+    pub resting: BTreeSet<(Key, LineIx)>,
     /// Pinned models that made way for an exclusive holder.
     pub displaced: BTreeSet<ModelIx>,
     /// Models in use that have to go before what was displaced finds room again.
@@ -94,8 +96,8 @@ pub(super) enum Lock {
 /// After an exclusive holder: older shared tasks come first, so many.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Turn {
-    /// Accepted before this, on the steady clock.
-    pub before_ms: i64,
+    /// Accepted before this: when, on the steady clock, and as which task.
+    pub before: (i64, TaskSeq),
     pub left: u32,
 }
 
@@ -158,6 +160,16 @@ impl Gpu {
     /// Shared slots that are taken.
     pub(super) fn taken(&self) -> usize {
         self.holders.len() + self.shared_leases.len()
+    }
+
+    /// Whether it takes another shared holder.
+    pub(super) fn has_slot(&self) -> bool {
+        self.lock == Lock::Shared && self.taken() < self.policy.gpu_shared_slots as usize
+    }
+
+    /// Lines with a task that may use it.
+    pub(super) fn lines(&self) -> impl Iterator<Item = LineIx> {
+        self.awake.iter().copied().chain(self.resting.iter().map(|(_, line)| *line))
     }
 }
 
@@ -325,7 +337,8 @@ impl Table {
             foreign_gb: None,
             runtimes: BTreeSet::new(),
             models: BTreeSet::new(),
-            lines: BTreeSet::new(),
+            awake: BTreeSet::new(),
+            resting: BTreeSet::new(),
             in_the_way: BTreeSet::new(),
             in_a_row: 0,
             displaced: BTreeSet::new(),

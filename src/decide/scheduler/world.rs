@@ -6,7 +6,7 @@ use super::config::Config;
 use super::decision::{Decision, Holder};
 use super::id::{Moment, TaskSeq};
 use super::line::Key;
-use super::state::{Block, Stage, State};
+use super::state::{Stage, State};
 use super::table::{GpuIx, Lock};
 
 impl State {
@@ -36,17 +36,14 @@ impl State {
         self.queued = 0;
         for gpu in &mut self.table.gpus {
             (gpu.memory_waiter, gpu.passed, gpu.polite) = (None, None, None);
-            gpu.lines.clear();
+            gpu.awake.clear();
+            gpu.resting.clear();
         }
         for runtime in &mut self.table.runtimes {
             runtime.lines.clear();
         }
         for key in &waiting {
-            if let Some(task) = self.tasks.get_mut(&TaskSeq(key.seq)) {
-                task.stage = Stage::Blocked(Block::NotBefore);
-                self.blocked.insert(*key);
-                self.enqueue(TaskSeq(key.seq), out);
-            }
+            self.enqueue(TaskSeq(key.seq), out);
         }
         for (reason, task) in told {
             if let Some(Stage::Waiting(line)) = self.tasks.get(&task).map(|task| &task.stage)

@@ -1,8 +1,14 @@
 //! Tests of the state machine, a topic a file. [`Desk`] is a small world in which every test plays.
 
+mod blocked;
+mod exclusive;
 mod flow;
+mod idle;
+mod lease;
 mod ledger;
+mod memory;
 mod oracle;
+mod order;
 mod play;
 mod properties;
 mod script;

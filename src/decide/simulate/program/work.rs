@@ -205,7 +205,7 @@ impl Simulation<'_> {
     pub fn stopped(&mut self, call: CallId) {
         let purpose = self.program.as_mut().and_then(|program| program.calls.remove(&call));
         let Some(Purpose::Run { task, attempt, .. }) = purpose else { return };
-        self.machines.hang_up(call, call % 3 != 0);
+        self.machines.hang_up(call, !call.is_multiple_of(3));
         self.dispatch(Input::RunEnded { task, attempt, outcome: RunOutcome::Stopped });
     }
 
@@ -215,7 +215,7 @@ impl Simulation<'_> {
             Answer::Done | Answer::Seen(_) => RunOutcome::Done { took_ms: self.clocks.true_ms - began_ms },
             Answer::Failed(fault) => RunOutcome::Failed(failure_of(*fault)),
         };
-        let twice = call % 11 == 0;
+        let twice = call.is_multiple_of(11);
         if twice {
             self.dispatch(Input::RunEnded { task, attempt, outcome: outcome.clone() });
         }
@@ -324,7 +324,7 @@ impl Simulation<'_> {
     /// Measures every card that can be measured. One in four cannot.
     pub fn measure(&mut self) {
         for (at, gpu) in self.script.site.gpus.iter().enumerate() {
-            if (self.script.seed >> at) % 4 != 0 {
+            if !(self.script.seed >> at).is_multiple_of(4) {
                 let id = GpuId { host: gpu.host.clone(), gpu: gpu.gpu.clone() };
                 let gb = Some(self.machines.foreign_gb(at));
                 self.dispatch(Input::Event(Told::ForeignUse { gpu: id, gb }));
