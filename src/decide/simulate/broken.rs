@@ -31,13 +31,11 @@ pub enum Broken {
     InFlightHidden,
     /// The planner loads and unloads without asking the scheduler.
     ClaimsSkipped,
-    /// A model that went by itself is not seen to be gone.
-    VanishingUnseen,
 }
 
 impl Broken {
     /// Those that lie around the scheduler.
-    pub const AROUND: [Self; 10] = [
+    pub const AROUND: [Self; 9] = [
         Self::AuditForgotten,
         Self::ArtifactRecordedTwice,
         Self::BelievedBeforeWritten,
@@ -47,7 +45,6 @@ impl Broken {
         Self::LeasesForgotten,
         Self::InFlightHidden,
         Self::ClaimsSkipped,
-        Self::VanishingUnseen,
     ];
 
     /// Breaks the scheduler's own rule, where it is one of those.

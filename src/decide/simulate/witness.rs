@@ -7,7 +7,7 @@ use std::sync::Arc;
 use crate::core::Name;
 use crate::decide::dispatch::{ClaimId, Input, LeaseEnd, Op, Record, WriteId};
 use crate::decide::scheduler::{
-    ClaimVerb, Config, Event as Told, GpuId, LeaseId, LeaseRequest, ModelAt, Place, TaskSeq,
+    ClaimVerb, Config, Event as Told, GpuId, LeaseId, LeaseRequest, ModelAt, Pin, Place, TaskSeq,
 };
 use crate::decide::view::ModelState;
 
@@ -39,6 +39,8 @@ pub struct Witness {
     pub measured_gb: BTreeMap<ModelAt, f64>,
     /// Loads that were decided and did not end yet.
     pub loading: BTreeSet<ModelAt>,
+    /// Models that a loadout wants loaded and that the scheduler unloaded, until they are loaded again.
+    pub displaced: BTreeSet<ModelAt>,
     pub claims: BTreeMap<ClaimId, (ModelAt, ClaimVerb)>,
     writes: BTreeMap<WriteId, Record>,
     /// Calls that changed what a runtime has loaded: loads and unloads that the program made.
@@ -105,6 +107,12 @@ impl Witness {
             Answer::Seen(view) => {
                 let models = view.models.iter().map(|model| (model.name.as_str().into(), (model.state, model.vram_gb)));
                 let seen = Seen { up: true, models: models.collect(), in_flight: view.in_flight };
+                // It never went, or somebody else brought it back.
+                let is_there = |at: &ModelAt| {
+                    let state = seen.models.get(&at.served_as).map(|(state, _)| *state);
+                    at.runtime == *runtime && matches!(state, Some(ModelState::Loaded | ModelState::Loading))
+                };
+                self.displaced.retain(|at| !is_there(at));
                 self.seen.insert(runtime.clone(), seen);
             }
             Answer::Failed(_) => self.seen.entry(runtime.clone()).or_default().up = false,
@@ -127,13 +135,22 @@ impl Witness {
                         self.leases.remove(id);
                         self.ending.insert(Arc::clone(id));
                     }
-                    Record::Begin { at, verb: ClaimVerb::Load, .. } => drop(self.loading.insert(at.clone())),
+                    Record::Begin { at, verb: ClaimVerb::Load, .. } => {
+                        self.loading.insert(at.clone());
+                        self.displaced.remove(at);
+                    }
+                    Record::Begin { at, verb: ClaimVerb::Unload, .. } if self.is_wanted(at) => {
+                        self.displaced.insert(at.clone());
+                    }
                     _ => {}
                 }
                 self.writes.insert(*id, record.clone());
             }
             Op::Claimed { claim, answer } => match (self.claims.get(claim), answer) {
-                (Some((at, ClaimVerb::Load)), Ok(())) => drop(self.loading.insert(at.clone())),
+                (Some((at, ClaimVerb::Load)), Ok(())) => {
+                    self.loading.insert(at.clone());
+                    self.displaced.remove(at);
+                }
                 (Some(_), Ok(())) | (None, _) => {}
                 (Some(_), Err(_)) => drop(self.claims.remove(claim)),
             },
@@ -194,6 +211,12 @@ impl Witness {
             }
         }
         found
+    }
+
+    /// Whether a loadout wants a model loaded.
+    #[must_use]
+    pub fn is_wanted(&self, at: &ModelAt) -> bool {
+        matches!(self.config.pins.get(at), Some(Pin::Copilot | Pin::Loaded))
     }
 
     /// The GPU of a runtime.
