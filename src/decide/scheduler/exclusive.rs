@@ -46,6 +46,9 @@ impl State {
             _ => need_gb,
         };
         let acquired = self.acquire(gpu, &holder, Wish { key, force, need_gb, keeps: model }, now, out);
+        if let Err(reason @ Reason::VramFull { .. }) = acquired {
+            return Verdict::No(reason);
+        }
         if self.is_drained_by(gpu, &holder) {
             self.look.drains = Some(gpu);
         }
@@ -363,7 +366,10 @@ impl State {
                 Room::Evict(victims) | Room::Busy(victims) => victims,
                 Room::Full => {
                     let reason = self.vram_full(gpu, need_gb);
-                    self.undrain(gpu, holder, now, out);
+                    // A task may drain it for another of its models; if for none, the drain ends with this look.
+                    if matches!(holder, Holder::Lease(_)) {
+                        self.undrain(gpu, holder, now, out);
+                    }
                     return Err(reason);
                 }
             },

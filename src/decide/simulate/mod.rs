@@ -3,7 +3,9 @@
 
 pub mod broken;
 pub mod calendar;
+mod describe;
 pub mod disk;
+pub mod event;
 pub mod generate;
 pub mod invariant;
 #[cfg(test)]
@@ -17,9 +19,11 @@ pub mod script;
 pub mod seed;
 pub mod shrink;
 pub mod soak;
+mod steps;
 #[cfg(test)]
 mod tests;
 pub mod time;
 pub mod trace;
 pub mod watched;
+mod wires;
 pub mod witness;

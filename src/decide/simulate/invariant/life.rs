@@ -49,7 +49,8 @@ fn ends_once(simulation: &Simulation<'_>) -> Result<(), String> {
 
 /// A task that waits says why; one that runs does not. While a record of it is on its way, its state is not known.
 fn waits_for_a_reason(simulation: &Simulation<'_>) -> Result<(), String> {
-    if !simulation.disk.is_idle() || simulation.program.is_none() {
+    let is_news = simulation.last_deed_ms == simulation.clocks.true_ms;
+    if !is_news || !simulation.disk.is_idle() || simulation.program.is_none() {
         return Ok(());
     }
     let tasks = &simulation.disk.tables.ledger.tasks;

@@ -9,9 +9,10 @@ use crate::decide::scheduler::{ClaimVerb, ModelAt};
 use crate::decide::view::ModelState;
 
 use super::super::disk::{Action, Audit, Effect, Fate, Write};
+use super::super::event::{Event, Whom};
 use super::super::invariant::Occasion;
 use super::super::machines::{Answer, Ask};
-use super::super::run::{Event, Simulation, Whom};
+use super::super::run::Simulation;
 use super::Purpose;
 
 /// How often an object is planned again although nothing happened, in milliseconds.

@@ -8,8 +8,9 @@ use crate::declare::manifest::Spec;
 use crate::declare::manifest::kind::runtime::RuntimeSpec;
 
 use super::super::broken::Broken;
+use super::super::event::Event;
 use super::super::machines::{Answer, Ask};
-use super::super::run::{Event, Simulation};
+use super::super::run::Simulation;
 use super::Purpose;
 
 /// How long a look may take.

@@ -10,7 +10,8 @@ use crate::declare::manifest::Spec;
 use crate::declare::manifest::kind::task::{OnFailure, TaskSpec};
 
 use super::super::broken::Broken;
-use super::super::run::{Event, Line, Simulation, Whom};
+use super::super::event::{Event, Line, Whom};
+use super::super::run::Simulation;
 use super::super::script::{LeaseScript, Submission};
 
 /// Who asks.

@@ -8,7 +8,8 @@ use crate::decide::reconcile::{Holding, Target};
 use crate::declare::world::{Assembly, Object};
 
 use super::super::disk::{Fate, Write};
-use super::super::run::{Event, Simulation, Whom};
+use super::super::event::{Event, Whom};
+use super::super::run::Simulation;
 
 /// How long a deletion may take before it is called overdue.
 const DELETION_DEADLINE: std::time::Duration = std::time::Duration::from_secs(300);

@@ -14,9 +14,10 @@ use crate::decide::scheduler::{
 
 use super::super::broken::Broken;
 use super::super::disk::Fate;
+use super::super::event::{Event, Line, Whom};
 use super::super::invariant::Occasion;
 use super::super::machines::{Answer, Ask, CallFault, CallId};
-use super::super::run::{Event, Line, Simulation, Whom};
+use super::super::run::Simulation;
 use super::super::watched::Watched;
 use super::Purpose;
 
