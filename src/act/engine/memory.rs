@@ -177,6 +177,14 @@ impl Memory {
         std::mem::take(&mut self.unsaved_views)
     }
 
+    /// Takes back what could not be written, to be written with what comes next. A newer observation stands.
+    pub fn put_back_unsaved(&mut self, histories: Vec<ObjectKey>, views: BTreeMap<Name, String>) {
+        self.unsaved.extend(histories);
+        for (runtime, json) in views {
+            self.unsaved_views.entry(runtime).or_insert(json);
+        }
+    }
+
     /// Keeps a journal entry that stands open.
     pub fn note_open(&mut self, row: JournalRow) {
         let rows = self.open.entry(row.object.clone()).or_default();
@@ -439,4 +447,31 @@ fn said_differently<T>(before: Option<&Observed<T>>, seen: &Observed<T>) -> bool
 #[must_use]
 pub fn fresh_for(observe_every: Duration) -> Duration {
     (observe_every * 3).max(Duration::from_secs(3))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_could_not_be_written_is_written_next_as_it_is_by_then() {
+        let (desk, swap, other) =
+            (ObjectKey::parse("Loadout/desk").unwrap(), Name::new("swap").unwrap(), Name::new("other").unwrap());
+        let mut memory = Memory::default();
+        memory.history(&desk, |history| history.settled_generation = Some(1));
+        memory.save_later(&swap, "old".to_owned());
+        memory.save_later(&other, "kept".to_owned());
+        let (histories, views) = (memory.take_unsaved(), memory.take_unsaved_views());
+        assert!(memory.take_unsaved().is_empty() && memory.take_unsaved_views().is_empty());
+
+        memory.history(&desk, |history| history.settled_generation = Some(2));
+        memory.save_later(&swap, "new".to_owned());
+        memory.put_back_unsaved(histories.into_iter().map(|(key, _)| key).collect(), views);
+        let again = memory.take_unsaved();
+        assert_eq!(again.len(), 1);
+        let written: ObjectHistory = serde_json::from_str(again[0].1.as_deref().unwrap()).unwrap();
+        assert_eq!(written.settled_generation, Some(2));
+        let views = memory.take_unsaved_views();
+        assert_eq!((views[&swap].as_str(), views[&other].as_str()), ("new", "kept"));
+    }
 }

@@ -3,6 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::core::ObjectKey;
+
 use super::shared::Shared;
 
 /// At most one picture in this time, so that a burst of observations costs one.
@@ -27,7 +29,7 @@ pub async fn run(shared: Arc<Shared>) {
     }
 }
 
-/// Writes what was noted. A failure is shown; what was not written is written with the next change of the same object.
+/// Writes what was noted. A failure of the disk is shown, and what was not written is written with the next picture.
 async fn save_notes(shared: &Shared) {
     let (histories, views) = {
         let mut memory = shared.memory();
@@ -36,6 +38,11 @@ async fn save_notes(shared: &Shared) {
     if histories.is_empty() && views.is_empty() {
         return;
     }
-    let result = shared.store.save_notes(histories, views).await;
+    let keys: Vec<ObjectKey> = histories.iter().map(|(key, _)| key.clone()).collect();
+    let result = shared.store.save_notes(histories, views.clone()).await;
     shared.note_store(&result);
+    // What the store refuses for what it is would be refused again, and keep everything else from being written.
+    if result.is_err_and(|error| error.is_environmental()) {
+        shared.memory().put_back_unsaved(keys, views);
+    }
 }

@@ -1,10 +1,12 @@
 //! Loads and unloads: the scheduler's own, journalled before and after, and the planner's, which ask first.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::core::Name;
 use crate::decide::scheduler::{ClaimVerb, Event, ModelAt, Moment};
+use crate::decide::view::ModelState;
 use crate::declare::manifest::kind::policy::RetriesSpec;
 
 use super::core::{Core, Later, Machine, WRITE_AGAIN_MS};
@@ -18,6 +20,9 @@ use super::stored::OpenCall;
 const AGAIN_BASE: Duration = Duration::from_secs(5);
 const AGAIN_MAX: Duration = Duration::from_secs(300);
 
+/// What is said of what stood open and is not so.
+const NOT_SO: &str = "Arcology ended meanwhile, and it is not so";
+
 /// Loads and unloads under way.
 #[derive(Debug, Default)]
 pub(super) struct Calls {
@@ -25,6 +30,8 @@ pub(super) struct Calls {
     claims: BTreeMap<ClaimId, (ModelAt, ClaimVerb)>,
     /// The claim that the scheduler is being asked about.
     asking: Option<ClaimId>,
+    /// What stood open at the start, until it is seen what became of it.
+    left: BTreeMap<ModelAt, OpenCall>,
     /// How often each load failed in a row.
     failures: BTreeMap<ModelAt, u32>,
 }
@@ -54,6 +61,10 @@ impl<M: Machine> Core<M> {
         let model = self.declared(&at);
         let call = Call { model: model.clone(), verb, because: because.clone(), took_ms: 0, retry_ms: 0 };
         self.calls.own.insert(at.clone(), call);
+        if self.calls.left.get(&at).is_some_and(|left| left.verb == verb) {
+            // It stands open still: that entry is this one's.
+            self.calls.left.remove(&at);
+        }
         self.write(Record::Begin { at, model, verb, because });
     }
 
@@ -113,11 +124,45 @@ impl<M: Machine> Core<M> {
         u64::try_from(wait.as_millis()).unwrap_or(u64::MAX).max(failure.retry_after_ms.unwrap_or(0))
     }
 
-    /// What stood open at the start is closed.
-    pub(super) fn close_call(&mut self, call: OpenCall) {
+    /// What stood open at the start. Whether it happened is for an observation to tell. A load and an unload of the same
+    /// model that both stand open cannot both have been meant: the first is closed at once.
+    pub(super) fn leave_open(&mut self, call: OpenCall) {
+        if let Some(other) = self.calls.left.insert(call.at.clone(), call) {
+            self.close(other, Err(NOT_SO.to_owned()));
+        }
+    }
+
+    /// A runtime was seen: what stood open there happened, is still on its way, is begun anew under the same entry, or came
+    /// to nothing.
+    pub(super) fn settle_left(&mut self, runtime: &Name, models: &[(Arc<str>, ModelState)]) {
+        let left = self.calls.left.keys().filter(|at| at.runtime == *runtime).cloned().collect::<Vec<_>>();
+        for at in left {
+            let state = models.iter().find(|(name, _)| *name == at.served_as).map_or(ModelState::Unloaded, |it| it.1);
+            let Some(call) = self.calls.left.get(&at) else { continue };
+            let taken_up = self.calls.own.get(&at).is_some_and(|own| own.verb == call.verb);
+            let result = match (call.verb, state) {
+                _ if taken_up => None,
+                (ClaimVerb::Load, ModelState::Loaded) | (ClaimVerb::Unload, ModelState::Unloaded) => Some(Ok(())),
+                (_, ModelState::Loading | ModelState::Unloading | ModelState::Unknown) => continue,
+                (ClaimVerb::Load, ModelState::Unloaded) | (ClaimVerb::Unload, ModelState::Loaded) => {
+                    Some(Err(NOT_SO.to_owned()))
+                }
+            };
+            if let (Some(call), Some(result)) = (self.calls.left.remove(&at), result) {
+                self.close(call, result);
+            }
+        }
+    }
+
+    fn close(&mut self, call: OpenCall, result: Result<(), String>) {
         let OpenCall { at, model, verb, because } = call;
-        let result = Err("Arcology ended meanwhile; what is so is observed afresh".to_owned());
+        let because = format!("{because} (seen after an interruption)");
         self.write(Record::Finish { at, model, verb, because, result });
+    }
+
+    /// Whether anything stands open from the last run.
+    pub(super) fn has_left(&self) -> bool {
+        !self.calls.left.is_empty()
     }
 
     pub(super) fn claim(&mut self, claim: ClaimId, at: ModelAt, verb: ClaimVerb, now: Moment) {

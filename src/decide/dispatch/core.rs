@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 use crate::decide::scheduler::{
-    Config, Decision, Event, GpuId, Holder, LeaseId, LockMode, ModelAt, Moment, State, TaskSeq,
+    Config, Decision, Event, GpuId, Holder, LeaseId, LockMode, ModelAt, Moment, RuntimeSeen, State, TaskSeq,
 };
 
 use super::call::Calls;
@@ -170,7 +170,7 @@ impl<M: Machine> Core<M> {
                 self.config = Arc::clone(&config);
                 self.events.push_back(Event::WorldChanged(config));
             }
-            Input::Event(event) => self.see(event),
+            Input::Event(event) => self.see(event, now),
             Input::RunEnded { task, attempt, outcome } => self.run_ended(task, attempt, outcome, now),
             Input::CallEnded { at, verb, took_ms, result } => self.call_ended(at, verb, took_ms, result),
             Input::Claim { claim, at, verb } => self.claim(claim, at, verb, now),
@@ -184,8 +184,16 @@ impl<M: Machine> Core<M> {
     }
 
     /// Lets through what needs no record.
-    fn see(&mut self, event: Event) {
+    fn see(&mut self, event: Event, now: Moment) {
         match event {
+            Event::Seen { ref runtime, seen: RuntimeSeen::Up { ref models, .. } } if self.has_left() => {
+                let runtime = runtime.clone();
+                let models: Vec<_> = models.iter().map(|(name, state, _)| (Arc::clone(name), *state)).collect();
+                self.events.push_back(event);
+                // The scheduler first: what it begins anew is no longer left.
+                self.settle(now);
+                self.settle_left(&runtime, &models);
+            }
             Event::Seen { .. }
             | Event::ForeignUse { .. }
             | Event::Disk { .. }

@@ -3,7 +3,7 @@
 //! 1. Tasks that were running are ended on disk as interrupted, or given up when the program ended under them too often.
 //! 2. Only when all of these ends are written does the scheduler hear of tasks, all of them in the order of acceptance,
 //!    and of anything else: no decision rests on half of the queue.
-//! 3. Loads and unloads that stand open are closed: whether they happened is for an observation to tell.
+//! 3. Loads and unloads that stand open are closed when their runtime is seen: it tells whether they happened.
 
 use std::sync::Arc;
 
@@ -31,7 +31,7 @@ impl<M: Machine> Core<M> {
             core.take_up_lease(lease, now);
         }
         for call in open {
-            core.close_call(call);
+            core.leave_open(call);
         }
         for stored in tasks {
             core.take_up(stored);

@@ -149,3 +149,33 @@ fn bounded(what: &'static str, value: &str) -> Result<(), Error> {
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::{key, name, open};
+    use super::*;
+
+    #[tokio::test]
+    async fn notes_are_kept_and_forgotten_together_or_not_at_all() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = open(dir.path());
+        let (desk, side) = (key("Loadout/desk"), key("Loadout/side"));
+        let seen = BTreeMap::from([(name("swap"), "seen".to_owned())]);
+        let both = vec![(desk.clone(), Some("a".to_owned())), (side.clone(), Some("b".to_owned()))];
+        store.save_notes(both, seen.clone()).await.unwrap();
+        store
+            .save_notes(vec![(desk.clone(), None), (side.clone(), Some("c".to_owned()))], BTreeMap::new())
+            .await
+            .unwrap();
+        let kept = BTreeMap::from([(side.clone(), "c".to_owned())]);
+        assert_eq!(
+            (store.histories().await.unwrap(), store.observations().await.unwrap()),
+            (kept.clone(), seen.clone())
+        );
+
+        let long = "x".repeat(VALUE_BYTES_MAX + 1);
+        let refused = store.save_notes(vec![(desk, Some("d".to_owned())), (side, Some(long))], BTreeMap::new()).await;
+        assert!(matches!(refused, Err(Error::TooLarge { what: "a history", .. })), "{refused:?}");
+        assert_eq!((store.histories().await.unwrap(), store.observations().await.unwrap()), (kept, seen));
+    }
+}

@@ -78,3 +78,28 @@ pub(super) fn remove(conn: &Connection, object: &ObjectKey, target: &str) -> Res
     let delete = "DELETE FROM inventory WHERE object = ?1 AND target = ?2";
     Ok(sql::change(conn, delete, params![object.to_string(), target])? > 0)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::{at, key, open, target};
+    use super::*;
+
+    #[tokio::test]
+    async fn what_is_adopted_twice_is_held_once_since_the_first_time_with_the_newest_word_on_pruning() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = open(dir.path());
+        let row = |since, prunes| InventoryRow {
+            object: key("Loadout/desk"),
+            target: target("qwen"),
+            since: at(since),
+            prunes,
+            deleting_since: None,
+            deadline: None,
+        };
+        store.adopt(row(1, true)).await.unwrap();
+        store.adopt(row(9, false)).await.unwrap();
+        assert_eq!(store.inventory().await.unwrap(), [row(1, false)]);
+        assert!(store.drop_inventory(key("Loadout/desk"), target("qwen")).await.unwrap());
+        assert!(store.inventory().await.unwrap().is_empty());
+    }
+}

@@ -417,5 +417,11 @@ mod tests {
         let durations = store.load_durations(&name("swap"), "qwen").await.unwrap();
         assert_eq!((durations.len(), durations[0], durations[63]), (64, 68, 5));
         assert_eq!(store.load_durations(&name("swap"), "llama").await.unwrap(), Vec::<u64>::new());
+        let row = store.journal_begin(load("Loadout/desk", "llama")).await.unwrap();
+        store.journal_finish(&row.id, Ok(()), Effects::default(), audit("load", "Loadout/desk")).await.unwrap();
+        let all = store.load_durations_all().await.unwrap();
+        let qwen = (name("swap"), "qwen".to_owned());
+        let llama = (name("swap"), "llama".to_owned());
+        assert_eq!(all, BTreeMap::from([(qwen, durations), (llama, vec![0])]), "the same for every model at once");
     }
 }

@@ -257,3 +257,25 @@ pub(super) fn read(row: &Row<'_>) -> Result<(i64, TaskRow), Trouble> {
     };
     Ok((seq, task))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::{at, audit, key, open, task};
+    use super::*;
+
+    #[tokio::test]
+    async fn the_tasks_of_committed_tasks_are_told_oldest_first_over_or_not_and_no_others() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = open(dir.path());
+        for (id, object) in [("task-2", Some("Task/b")), ("task-3", None), ("task-1", Some("Task/a"))] {
+            store.task_add(TaskRow { object: object.map(key), ..task(id) }).await.unwrap();
+        }
+        store.task_cancel("task-2", at(9), "uid 1000", audit("cancel", "task-2")).await.unwrap();
+        let told = store.tasks_of_objects().await.unwrap();
+        let told: Vec<_> = told.iter().map(|row| (row.id.as_str(), row.object.clone(), row.state)).collect();
+        assert_eq!(
+            told,
+            [("task-2", Some(key("Task/b")), TaskState::Cancelled), ("task-1", Some(key("Task/a")), TaskState::Queued)]
+        );
+    }
+}

@@ -1,6 +1,7 @@
 //! Starting from what is on disk.
 
 use super::*;
+use crate::decide::scheduler::RuntimeSeen;
 
 fn restored(tasks: Vec<Stored>) -> Restored {
     Restored { config: config(4), tasks, ..Restored::default() }
@@ -77,10 +78,8 @@ fn ages_and_backoffs_go_on_where_they_were_whatever_the_wall_clock_did() {
     assert_eq!(requests, [(3_600_000, 7_000), (0, 24 * 3_600_000)]);
 }
 
-#[test]
-fn what_stood_open_is_closed_and_leases_are_held_again_without_a_second_grant() {
-    let at_qwen = ModelAt { runtime: name("cpu"), served_as: "qwen".into() };
-    let lease = LeaseRequest {
+fn lease() -> LeaseRequest {
+    LeaseRequest {
         id: "lease-1".into(),
         gpus: Vec::new(),
         holder: "game".into(),
@@ -91,17 +90,46 @@ fn what_stood_open_is_closed_and_leases_are_held_again_without_a_second_grant() 
         priority: 0,
         ttl_ms: 60_000,
         held: true,
-    };
-    let restored = Restored {
-        config: config(4),
-        leases: vec![StoredLease { request: lease, by: "Ada".into() }],
-        open: vec![OpenCall { at: at_qwen, model: None, verb: ClaimVerb::Load, because: "task-1 needs it".into() }],
-        ..Restored::default()
-    };
+    }
+}
+
+#[test]
+fn a_lease_that_was_held_is_held_again_without_a_second_grant() {
+    let leases = vec![StoredLease { request: lease(), by: "Ada".into() }];
+    let restored = Restored { config: config(4), leases, ..Restored::default() };
     let grant = vec![Decision::Grant { lease: "lease-1".into() }];
-    let mut stage = Stage::recovered(Script::default().on("LeaseAsked", grant), restored);
-    assert!(matches!(stage.record().1, Record::Finish { result: Err(_), .. }));
+    let stage = Stage::recovered(Script::default().on("LeaseAsked", grant), restored);
+    assert!(stage.ops.is_empty(), "{:?}", stage.ops);
     assert_eq!(stage.core.lease_is_held("lease-1"), Some(true));
-    stage.written();
-    assert_eq!(stage.heard(), ["LeaseAsked"], "whether it was loaded is for an observation to tell");
+}
+
+#[test]
+fn what_stood_open_is_closed_by_what_is_seen_or_begun_anew_under_the_same_entry() {
+    use crate::decide::view::ModelState::{Loaded, Loading, Unknown, Unloaded};
+    let qwen = ModelAt { runtime: name("cpu"), served_as: "qwen".into() };
+    let load = Decision::Load { at: qwen.clone(), gpu: None, need_gb: None, because: "task-1 needs it".into() };
+    let stage = |script: Script| {
+        let call = OpenCall { at: qwen.clone(), model: None, verb: ClaimVerb::Load, because: "task-1 needs it".into() };
+        Stage::recovered(script, Restored { config: config(4), open: vec![call], ..Restored::default() })
+    };
+    let seen = |state| {
+        let seen = RuntimeSeen::Up { models: vec![("qwen".into(), state, None)], in_flight: None };
+        Input::Event(Event::Seen { runtime: name("cpu"), seen })
+    };
+    for (state, happened) in [(Loaded, true), (Unloaded, false)] {
+        let mut stage = stage(Script::default());
+        assert!(stage.ops.is_empty(), "nothing is said before it is seen");
+        for not_yet in [Loading, Unknown] {
+            assert!(stage.give(seen(not_yet)).ops.is_empty(), "{not_yet:?}");
+        }
+        stage.give(seen(state));
+        let (_, Record::Finish { result, .. }) = stage.record() else { panic!("{:?}", stage.ops) };
+        assert_eq!(result.is_ok(), happened);
+        stage.written();
+        assert!(!stage.heard().contains(&"Loaded"), "the observation itself told the scheduler");
+        assert!(stage.give(seen(state)).ops.is_empty(), "once");
+    }
+    let mut stage = stage(Script::default().on("Seen", vec![load]));
+    stage.give(seen(Unloaded));
+    assert!(matches!(stage.record().1, Record::Begin { .. }), "one entry, begun anew: {:?}", stage.ops);
 }

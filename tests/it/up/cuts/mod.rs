@@ -23,17 +23,15 @@ use story::{Fate, Story};
 const ONE_CASE: &str = "ARCOLOGY_CUT";
 /// How many cases are tried at once: they mostly wait.
 const AT_ONCE: usize = 4;
-/// Steps that the story must have: all that is written durably while the program works.
-const STEPS: [&str; 9] = [
+/// Steps that every story has. The scheduler's own loads come on top of them, where a task is there before the loadout.
+const STEPS: [&str; 7] = [
     "apply_revision",
+    "attempt_end",
+    "attempt_start",
     "drop_inventory",
     "journal_begin",
     "journal_finish",
-    "task_add",
-    "task_block",
-    "task_finish",
-    "task_start",
-    "task_submit",
+    "tasks_accept",
 ];
 
 #[test]
@@ -86,7 +84,8 @@ fn cases(outside: &Runtime) -> Vec<Case> {
         let sides = [Side::Before, Side::After];
         cases.extend(sides.map(|side| Case { side, step: step.to_owned(), nth: *nth }));
     }
-    assert_eq!(seen.into_keys().collect::<BTreeSet<_>>(), BTreeSet::from(STEPS), "a step came or went: is it tried?");
+    let found: BTreeSet<&str> = seen.into_keys().collect();
+    assert!(found.is_superset(&BTreeSet::from(STEPS)), "a step has gone that must be tried: {found:?}");
     cases.reverse();
     cases
 }
@@ -110,8 +109,8 @@ fn a_program_that_dies_again_and_again_gets_there_as_soon_as_it_lives_long_enoug
 fn a_task_that_ends_the_program_each_time_is_given_up_and_everything_else_goes_on() {
     let outside = outside();
     let mut story = Story::new(&outside, true);
-    for life in 1..=3 {
-        let cut = Cut::at(Side::After, Step::Named("task_start".to_owned(), 1));
+    for life in 1..=2 {
+        let cut = Cut::at(Side::After, Step::Named("attempt_start".to_owned(), 1));
         let lived = story.live(&cut).unwrap_or_else(|wrong| panic!("in life {life}: {wrong}"));
         assert!(matches!(lived, Fate::Died), "life {life} began an attempt");
     }
@@ -124,7 +123,7 @@ fn a_task_that_ends_the_program_each_time_is_given_up_and_everything_else_goes_o
             (truth::text(task), (attempts.len(), code))
         })
         .collect();
-    let (given_up, not_begun) = ((3, Some("interrupted")), (0, Some("dependency_failed")));
+    let (given_up, not_begun) = ((2, Some("interrupted")), (0, Some("dependency_failed")));
     let wanted = [("edited", (1, None)), ("first", given_up), ("second", not_begun), ("submitted", (1, None))];
     assert_eq!(ends, BTreeMap::from(wanted));
 }
