@@ -13,13 +13,13 @@ use crate::thrash::fifo_lru::FifoLru;
 use crate::thrash::optimum::{Aim, Problem, least};
 use crate::thrash::workload::{self, Job, MODELS, RESERVE_GB, TOTAL_GB, UNLOAD_MS};
 
-const SEEDS: u64 = 20;
+const SEEDS: u64 = 8;
 const HOURS: u64 = 24;
 /// Small pieces of work for the exact search, and tasks of each.
-const PIECES: u64 = 300;
-const PIECE_TASKS: usize = 11;
+const PIECES: u64 = 200;
+const PIECE_TASKS: usize = 10;
 /// Situations that the exact search looks at before it gives a piece up.
-const NODES_MAX: usize = 3_000_000;
+const NODES_MAX: usize = 400_000;
 
 pub fn run() {
     println!(
@@ -103,7 +103,7 @@ pub fn problem(jobs: &[Job], slots: usize) -> Problem {
     }
 }
 
-fn pieces() {
+pub fn pieces() {
     let config = workload::config(policy(1));
     let mut totals = [[0.0_f64; 3]; 2];
     let (mut regrets, mut given_up) = ([Vec::new(), Vec::new()], 0);

@@ -37,25 +37,51 @@ pub enum Aim {
     Loads,
 }
 
-/// Where a schedule stands.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+/// The most models and slots of a problem.
+pub const MODELS_MAX: usize = 6;
+pub const SLOTS_MAX: usize = 2;
+
+/// Where a schedule stands. Small and without pointers, because millions of them are kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 struct Node {
-    now: u64,
+    now: u32,
     /// Tasks of each model that were started.
-    started: Vec<u8>,
-    /// When running tasks end, and their models, sorted.
-    running: Vec<(u64, u8)>,
-    /// When each model is ready, and whether it was used since; none: it is not there.
-    ready: Vec<Option<(u64, bool)>>,
+    started: [u8; MODELS_MAX],
+    /// When running tasks end, and their models, sorted; the free slots first.
+    running: [(u32, u8); SLOTS_MAX],
+    models: [State; MODELS_MAX],
 }
+
+/// Where a model stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+enum State {
+    Absent,
+    /// On its way in until then.
+    Loading(u32),
+    /// Loaded, and not used since.
+    Fresh,
+    Used,
+}
+
+const FREE: (u32, u8) = (0, u8::MAX);
 
 /// The least cost of all schedules. None when more than `nodes_max` situations would have to be looked at.
 pub fn least(problem: &Problem, aim: Aim, nodes_max: usize) -> Option<u64> {
-    let models = problem.models.len();
+    assert!(problem.models.len() <= MODELS_MAX && problem.slots <= SLOTS_MAX, "the problem is small");
     let first = problem.tasks.iter().flatten().map(|task| task.0).min()?;
-    let root = Node { now: first, started: vec![0; models], running: Vec::new(), ready: vec![None; models] };
+    let root = Node {
+        now: millis(first),
+        started: [0; MODELS_MAX],
+        running: [FREE; SLOTS_MAX],
+        models: [State::Absent; MODELS_MAX],
+    };
     let mut search = Search { problem, aim, known: HashMap::new(), nodes_max };
     search.cost(root)
+}
+
+/// Times of a small problem fit into 32 bits: weeks.
+fn millis(time: u64) -> u32 {
+    u32::try_from(time).expect("a small problem is short")
 }
 
 struct Search<'a> {
@@ -84,13 +110,13 @@ impl Search<'_> {
         let loads = self.loads(&node);
         for (next, waited) in &starts {
             let extra = if self.aim == Aim::Waiting { *waited } else { 0 };
-            consider(extra + self.cost(next.clone())?);
+            consider(extra + self.cost(*next)?);
         }
         for next in &loads {
-            consider(u64::from(self.aim == Aim::Loads) + self.cost(next.clone())?);
+            consider(u64::from(self.aim == Aim::Loads) + self.cost(*next)?);
         }
-        let is_free = node.running.len() < self.problem.slots;
-        let is_loading = node.ready.iter().flatten().any(|(ready, _)| *ready > node.now);
+        let is_free = self.has_free_slot(&node);
+        let is_loading = node.models.iter().any(|model| matches!(model, State::Loading(_)));
         let idle_for_nothing = is_free && (!starts.is_empty() || (!is_loading && !loads.is_empty()));
         if (self.aim == Aim::Waiting || !idle_for_nothing)
             && let Some(next) = self.later(&node)
@@ -105,23 +131,28 @@ impl Search<'_> {
     /// The next task of a model that has come.
     fn waiting(&self, node: &Node, model: usize) -> Option<(u64, u64)> {
         let next = self.problem.tasks[model].get(usize::from(node.started[model]))?;
-        (next.0 <= node.now).then_some(*next)
+        (next.0 <= u64::from(node.now)).then_some(*next)
+    }
+
+    fn has_free_slot(&self, node: &Node) -> bool {
+        node.running.iter().filter(|slot| **slot != FREE).count() < self.problem.slots
     }
 
     fn starts(&self, node: &Node) -> Vec<(Node, u64)> {
-        if node.running.len() >= self.problem.slots {
+        if !self.has_free_slot(node) {
             return Vec::new();
         }
         let mut found = Vec::new();
         for model in 0..self.problem.models.len() {
             let Some((came, takes)) = self.waiting(node, model) else { continue };
-            if node.ready[model].is_some_and(|(ready, _)| ready <= node.now) {
-                let mut next = node.clone();
-                next.ready[model] = Some((0, true));
+            if matches!(node.models[model], State::Fresh | State::Used) {
+                let mut next = *node;
+                next.models[model] = State::Used;
                 next.started[model] += 1;
-                next.running.push((node.now + takes, model as u8));
+                // Sorted, so the first one is free when any is.
+                next.running[0] = (node.now + millis(takes), model as u8);
                 next.running.sort_unstable();
-                found.push((next, node.now - came));
+                found.push((next, u64::from(node.now) - came));
             }
         }
         found
@@ -130,14 +161,14 @@ impl Search<'_> {
     fn loads(&self, node: &Node) -> Vec<Node> {
         let mut found = Vec::new();
         for model in 0..self.problem.models.len() {
-            if node.ready[model].is_some() || self.waiting(node, model).is_none() {
+            if node.models[model] != State::Absent || self.waiting(node, model).is_none() {
                 continue;
             }
             for victims in self.victims(node, model) {
-                let mut next = node.clone();
-                victims.iter().for_each(|victim| next.ready[*victim] = None);
+                let mut next = *node;
+                victims.iter().for_each(|victim| next.models[*victim] = State::Absent);
                 let unload_ms = if victims.is_empty() { 0 } else { self.problem.unload_ms };
-                next.ready[model] = Some((node.now + unload_ms + self.problem.models[model].1, false));
+                next.models[model] = State::Loading(node.now + millis(unload_ms + self.problem.models[model].1));
                 found.push(next);
             }
         }
@@ -148,13 +179,11 @@ impl Search<'_> {
     /// before it goes: to load it for nothing is never better.
     fn victims(&self, node: &Node, model: usize) -> Vec<Vec<usize>> {
         let gb = |model: usize| self.problem.models[model].0;
-        let taken: f64 = (0..node.ready.len()).filter(|model| node.ready[*model].is_some()).map(gb).sum();
+        let models = 0..self.problem.models.len();
+        let taken: f64 = models.clone().filter(|other| node.models[*other] != State::Absent).map(gb).sum();
         let missing = taken + gb(model) - self.problem.room_gb;
-        let is_idle = |other: &usize| {
-            let used = node.running.iter().any(|(_, user)| usize::from(*user) == *other);
-            node.ready[*other] == Some((0, true)) && !used
-        };
-        let idle: Vec<usize> = (0..node.ready.len()).filter(is_idle).collect();
+        let is_used = |other: usize| node.running.iter().any(|(_, user)| usize::from(*user) == other);
+        let idle: Vec<usize> = models.filter(|other| node.models[*other] == State::Used && !is_used(*other)).collect();
         let mut sets = Vec::new();
         for bits in 0..1_u32 << idle.len() {
             let set: Vec<usize> = (0..idle.len()).filter(|at| bits & (1 << at) != 0).map(|at| idle[at]).collect();
@@ -169,15 +198,22 @@ impl Search<'_> {
 
     /// The next moment at which something ends, is ready or comes.
     fn later(&self, node: &Node) -> Option<Node> {
-        let ends = node.running.iter().map(|(end, _)| *end);
-        let ready = node.ready.iter().flatten().map(|(ready, _)| *ready);
+        let ends = node.running.iter().filter(|slot| **slot != FREE).map(|(end, _)| *end);
+        let ready = node.models.iter().filter_map(|model| match model {
+            State::Loading(until) => Some(*until),
+            State::Absent | State::Fresh | State::Used => None,
+        });
         let comes = self.problem.tasks.iter().zip(&node.started);
-        let comes = comes.flat_map(|(tasks, started)| tasks[usize::from(*started)..].iter().map(|task| task.0));
+        let comes = comes.flat_map(|(tasks, started)| tasks[usize::from(*started)..].iter().map(|task| millis(task.0)));
         let now = ends.chain(ready).chain(comes).filter(|time| *time > node.now).min()?;
-        let mut next = Node { now, ..node.clone() };
-        next.running.retain(|(end, _)| *end > now);
-        // When a model became ready does not matter once it is.
-        next.ready.iter_mut().flatten().filter(|(ready, _)| *ready <= now).for_each(|(ready, _)| *ready = 0);
+        let mut next = Node { now, ..*node };
+        next.running.iter_mut().filter(|(end, _)| *end <= now).for_each(|slot| *slot = FREE);
+        next.running.sort_unstable();
+        for model in &mut next.models {
+            if matches!(model, State::Loading(until) if *until <= now) {
+                *model = State::Fresh;
+            }
+        }
         Some(next)
     }
 }

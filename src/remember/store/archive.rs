@@ -11,15 +11,15 @@ use rusqlite::{Connection, params};
 
 use crate::core::clock::millis_since;
 use crate::core::{Kind, Name, ObjectKey, Timestamp};
-use crate::decide::scheduler::ModelAt;
 use crate::decide::scheduler::replay::history::{Recorded, RecordedAttempt, RecordedEnd, RecordedTask};
+use crate::decide::scheduler::{ModelAt, TaskSeq};
 use crate::declare::world::World;
 
 use super::error::{Error, Trouble};
 use super::place::DATABASE_FILE;
 use super::row::TaskState;
 use super::sql::{self, Columns};
-use super::{migrate, place, revision, task};
+use super::{migrate, place, resume, revision, task};
 
 /// The most tasks that are read, the newest first: more than a year of a busy home.
 pub const TASKS_MAX: u32 = 500_000;
@@ -96,11 +96,13 @@ type Tasks = BTreeMap<i64, RecordedTask>;
 
 fn tasks(conn: &Connection, from: Timestamp) -> Result<Tasks, Trouble> {
     let select = format!("SELECT {} FROM task t WHERE t.created_at >= ?1 ORDER BY t.seq DESC LIMIT ?2", task::COLUMNS);
-    let rows = sql::all(conn, &select, params![sql::time(from), TASKS_MAX], task::read)?;
-    let recorded = rows.into_iter().map(|(seq, row)| {
+    let rows = sql::all(conn, &select, params![sql::time(from), TASKS_MAX], |row| {
+        let (seq, task) = task::read(row)?;
+        Ok((seq, task, row.get::<_, Option<u32>>("input_tokens")?))
+    })?;
+    let recorded = rows.into_iter().map(|(seq, row, input_tokens)| {
         let task = RecordedTask {
-            id: row.id.into(),
-            spec: row.spec,
+            request: resume::request(TaskSeq(0), row.id.into(), &row.spec, input_tokens, 0),
             object: row.object.filter(|object| object.kind == Kind::Task).map(|object| object.name),
             created_at: row.created_at,
             end: match row.state {
@@ -204,7 +206,7 @@ mod tests {
 
         let archive = Archive::open(dir.path()).unwrap().unwrap();
         let recorded = archive.recorded(second(10)).unwrap();
-        let ids: Vec<&str> = recorded.tasks.iter().map(|task| &*task.id).collect();
+        let ids: Vec<&str> = recorded.tasks.iter().map(|task| &*task.request.id).collect();
         assert_eq!(ids, ["task-1", "task-2"], "what is older is left out");
         assert_eq!(recorded.tasks[0].end, RecordedEnd::Done);
         assert_eq!(recorded.tasks[0].object, Some(name("brief")));

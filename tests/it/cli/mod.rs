@@ -4,5 +4,6 @@ mod context;
 mod daemon;
 mod help;
 mod manifests;
+mod simulate;
 mod with_daemon;
 mod without_daemon;

@@ -14,12 +14,11 @@ use std::sync::Arc;
 
 use crate::core::clock::millis_since;
 use crate::core::{Name, Timestamp};
-use crate::declare::manifest::kind::task::{OnFailure, TaskSpec};
 
 use super::super::config::{Config, Pin};
-use super::super::event::{Dependency, Over, Request};
+use super::super::event::{Over, Request};
 use super::super::id::{GpuId, ModelAt, TaskSeq};
-use super::trace::{LoadTimes, Submission, Trace, Work};
+use super::trace::{LoadTimes, Submission, Trace, Work, label};
 
 /// How long a load is assumed to take when none was ever recorded.
 pub const LOAD_ASSUMED_MS: u64 = 10_000;
@@ -40,8 +39,8 @@ pub struct Recorded {
 /// A recorded task.
 #[derive(Clone, Debug, PartialEq)]
 pub struct RecordedTask {
-    pub id: Arc<str>,
-    pub spec: TaskSpec,
+    /// What was asked for. Its dependencies are named as its author named them.
+    pub request: Request,
     /// The committed Task it comes from.
     pub object: Option<Name>,
     pub created_at: Timestamp,
@@ -111,7 +110,7 @@ impl History {
                     gaps.never_ran += u64::from(task.attempts.is_empty());
                     kept.push((task, work));
                 }
-                None => *gaps.left_out.entry(words(&task.spec)).or_default() += 1,
+                None => *gaps.left_out.entry(label(&task.request)).or_default() += 1,
             }
         }
         let start = kept.first()?.0.created_at;
@@ -153,50 +152,36 @@ struct Names<'a> {
 
 impl<'a> Names<'a> {
     fn of(kept: &[(&'a RecordedTask, Work)]) -> Self {
-        let ids = kept.iter().map(|(task, _)| &*task.id).collect();
-        let objects = kept.iter().filter_map(|(task, _)| Some((task.object.as_ref()?.as_str(), Arc::clone(&task.id))));
+        let ids = kept.iter().map(|(task, _)| &*task.request.id).collect();
+        let objects =
+            kept.iter().filter_map(|(task, _)| Some((task.object.as_ref()?.as_str(), Arc::clone(&task.request.id))));
         Self { ids, objects: objects.collect() }
     }
 
     fn find(&self, task: &RecordedTask, word: &str) -> Option<Arc<str>> {
         let named = if task.object.is_some() { self.objects.get(word).cloned() } else { None };
-        named.or_else(|| self.ids.get(word).map(|id| Arc::from(*id))).filter(|id| **id != *task.id)
+        named.or_else(|| self.ids.get(word).map(|id| Arc::from(*id))).filter(|id| **id != *task.request.id)
     }
 }
 
 fn request(task: &RecordedTask, seq: TaskSeq, names: &Names<'_>, gaps: &mut Gaps) -> Request {
-    let spec = &task.spec;
-    let depends_on = spec.dependencies.iter().map(|word| match names.find(task, word) {
-        Some(id) => Dependency { id, over: None },
-        None => {
-            gaps.dependencies_taken_as_done += 1;
-            Dependency { id: word.as_str().into(), over: Some(Over::Done) }
+    let mut request = Request { task: seq, ..task.request.clone() };
+    for dependency in &mut request.depends_on {
+        match names.find(task, &dependency.id) {
+            Some(id) => dependency.id = id,
+            None => {
+                gaps.dependencies_taken_as_done += 1;
+                dependency.over = Some(Over::Done);
+            }
         }
-    });
-    Request {
-        task: seq,
-        id: Arc::clone(&task.id),
-        capability: spec.capability.0.clone(),
-        runtime: spec.target.runtime.clone(),
-        model: spec.target.model.as_deref().filter(|model| *model != "auto").and_then(|model| Name::new(model).ok()),
-        priority: spec.priority,
-        force: spec.force,
-        exclusive: spec.policy_overrides.gpu_exclusive,
-        not_before: spec.not_before,
-        depends_on: depends_on.collect(),
-        runs_on_failure: spec.on_failure == OnFailure::Run,
-        input_tokens: None,
-        output_gb: None,
-        waited_ms: 0,
-        attempts: 0,
-        backoff: None,
     }
+    request
 }
 
 /// What a task's work takes; none when nothing is known of it.
 fn work(task: &RecordedTask, config: &Config, durations: &BTreeMap<(String, Option<Name>), u64>) -> Option<Work> {
     let Some(last) = task.attempts.last() else {
-        let words = words(&task.spec);
+        let words = label(&task.request);
         let known: Vec<u64> = durations.iter().filter(|((label, _), _)| *label == words).map(|(_, ms)| *ms).collect();
         return Some(Work { took_ms: median(known)?, on: None, fails: false });
     };
@@ -221,7 +206,7 @@ fn durations(recorded: &Recorded, config: &Config) -> BTreeMap<(String, Option<N
     for task in recorded.tasks.iter().filter(|task| task.end == RecordedEnd::Done) {
         let Some(last) = task.attempts.last() else { continue };
         let model = last.runtime.as_ref().and_then(|runtime| declared(config, runtime, last.model.as_deref()));
-        all.entry((words(&task.spec), model)).or_default().push(last.took_ms);
+        all.entry((label(&task.request), model)).or_default().push(last.took_ms);
     }
     all.into_iter().filter_map(|(key, times)| Some((key, median(times)?))).collect()
 }
@@ -258,11 +243,6 @@ fn pinned(config: &Config) -> Vec<ModelAt> {
     loaded
 }
 
-/// The words of a spec's capabilities, as [`super::trace::label`] gives those of a request.
-fn words(spec: &TaskSpec) -> String {
-    spec.capability.0.join(" > ")
-}
-
 fn median(mut times: Vec<u64>) -> Option<u64> {
     times.sort_unstable();
     times.get(times.len().saturating_sub(1) / 2).copied()
@@ -280,6 +260,7 @@ impl History {
 mod tests {
     use super::super::{Outcome, replay};
     use super::*;
+    use crate::decide::scheduler::event::Dependency;
     use crate::decide::scheduler::state::State;
 
     fn name(text: &str) -> Name {
@@ -291,11 +272,26 @@ mod tests {
     }
 
     fn task(id: &str, at: i64, end: RecordedEnd, took_s: &[u64]) -> RecordedTask {
-        let spec = serde_json::json!({"capability": "text.stats", "inputs": {"text": "hello"}});
         let attempt = |s: &u64| RecordedAttempt { runtime: Some(name("builtin")), model: None, took_ms: s * 1_000 };
         RecordedTask {
-            id: id.into(),
-            spec: serde_json::from_value(spec).unwrap(),
+            request: Request {
+                task: TaskSeq(0),
+                id: id.into(),
+                capability: vec!["text.stats".to_owned()],
+                runtime: None,
+                model: None,
+                priority: 0,
+                force: false,
+                exclusive: None,
+                not_before: None,
+                depends_on: Vec::new(),
+                runs_on_failure: false,
+                input_tokens: None,
+                output_gb: None,
+                waited_ms: 0,
+                attempts: 0,
+                backoff: None,
+            },
             object: None,
             created_at: second(at),
             end,
@@ -323,7 +319,7 @@ mod tests {
     fn what_never_ran_takes_the_median_of_its_kind_or_is_left_out_and_counted() {
         let done = |id, s| task(id, 1, RecordedEnd::Done, &[s]);
         let mut alone = task("e", 2, RecordedEnd::Open, &[]);
-        alone.spec.capability.0 = vec!["video.gen".to_owned()];
+        alone.request.capability = vec!["video.gen".to_owned()];
         let never = task("d", 2, RecordedEnd::Cancelled, &[]);
         let history = history(vec![done("a", 2), done("b", 8), done("c", 3), never, alone]).unwrap();
         assert_eq!(history.submissions.len(), 4);
@@ -332,15 +328,19 @@ mod tests {
         assert_eq!(history.gaps.left_out, BTreeMap::from([("video.gen".to_owned(), 1)]));
     }
 
+    fn on_id(id: &str) -> Dependency {
+        Dependency { id: id.into(), over: None }
+    }
+
     #[test]
     fn dependencies_are_found_by_id_and_by_committed_name_and_older_ones_are_taken_as_done() {
         let mut first = task("task-1", 0, RecordedEnd::Done, &[1]);
         first.object = Some(name("extract"));
         let mut second = task("task-2", 1, RecordedEnd::Done, &[1]);
         second.object = Some(name("brief"));
-        second.spec.dependencies = vec!["extract".to_owned(), "gone".to_owned()];
+        second.request.depends_on = ["extract", "gone"].map(on_id).to_vec();
         let mut third = task("task-3", 2, RecordedEnd::Done, &[1]);
-        third.spec.dependencies = vec!["task-2".to_owned()];
+        third.request.depends_on = vec![on_id("task-2")];
         let history = history(vec![first, second, third]).unwrap();
         let on = |at: usize| &history.submissions[at].request.depends_on;
         assert_eq!(on(1)[0], Dependency { id: "task-1".into(), over: None });

@@ -174,7 +174,9 @@ fn a_commit_about_something_else_leaves_a_drain_alone() {
 
 #[test]
 fn exclusive_holders_follow_each_other_without_loading_the_copilot_in_between_but_not_for_ever() {
-    let mut desk = Desk::new(|config| drop(config.pins.insert(at("chat"), Pin::Copilot)));
+    let mut desk = Desk::new(|config| {
+        config.pins.insert(at("chat"), Pin::Copilot);
+    });
     desk.policy(|policy| policy.batching.max_tasks = 2);
     desk.seen("swap", &["chat"]);
     let videos: Vec<_> = (0..3).map(|_| desk.submit("video.gen", |_| {}).0).collect();

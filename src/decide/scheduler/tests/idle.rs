@@ -20,7 +20,7 @@ fn a_model_that_nothing_uses_goes_after_the_time_that_the_policy_says() {
         (None, 0, false),
         (None, 11, false),
     ] {
-        let mut desk = Desk::new(|config| drop(pin.map(|pin| config.pins.insert(at("chat"), pin))));
+        let mut desk = Desk::new(|config| config.pins.extend(pin.map(|pin| (at("chat"), pin))));
         desk.policy(|policy| policy.unload_idle_after_minutes = minutes);
         desk.seen("swap", &["chat", "stranger"]);
         assert_eq!(moved(&desk.pass(TEN_MINUTES - 1)), [] as [String; 0]);
@@ -45,7 +45,9 @@ fn use_starts_the_time_anew_ours_and_that_of_others() {
 
 #[test]
 fn what_idle_models_hold_is_shown() {
-    let mut desk = Desk::new(|config| drop(config.pins.insert(at("chat"), Pin::Copilot)));
+    let mut desk = Desk::new(|config| {
+        config.pins.insert(at("chat"), Pin::Copilot);
+    });
     desk.seen("swap", &["chat", "coder"]);
     desk.apply(Event::ForeignUse { gpu: gpu0(), gb: Some(0.5) });
     let gpu = desk.state.view(desk.now, 0).gpus[&gpu0()].clone();

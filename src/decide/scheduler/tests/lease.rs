@@ -131,7 +131,9 @@ fn a_lease_that_was_held_before_a_restart_holds_at_once_even_before_its_gpu_is_k
 
 #[test]
 fn a_persistent_copilot_keeps_leases_out_too_unless_they_are_forced() {
-    let mut desk = Desk::new(|config| drop(config.pins.insert(at("chat"), Pin::Copilot)));
+    let mut desk = Desk::new(|config| {
+        config.pins.insert(at("chat"), Pin::Copilot);
+    });
     desk.policy(|policy| policy.copilot_persistent = true);
     desk.apply(lease("a", |_| {}));
     let why = desk.state.view(desk.now, 0).leases[0].why.clone().unwrap();
@@ -148,7 +150,9 @@ fn the_planner_is_told_when_a_load_or_an_unload_must_wait() {
         [Decision::Admit { .. }] => "admitted",
         _ => "?",
     };
-    let mut desk = Desk::new(|config| drop(config.pins.insert(at("chat"), Pin::Loaded)));
+    let mut desk = Desk::new(|config| {
+        config.pins.insert(at("chat"), Pin::Loaded);
+    });
     assert_eq!(refused(&desk.apply(claim("coder", ClaimVerb::Load))), "admitted");
     assert_eq!(refused(&desk.apply(claim("coder", ClaimVerb::Load))), "ModelLoading");
     assert_eq!(refused(&desk.apply(claim("chat", ClaimVerb::Load))), "admitted");

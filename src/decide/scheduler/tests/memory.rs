@@ -39,7 +39,9 @@ fn the_largest_of_what_is_declared_measured_and_reported_counts_and_so_do_others
         (None, None, Some(1.0), true),
         (None, Some(f64::NAN), Some(f64::INFINITY), true),
     ] {
-        let mut desk = Desk::new(|config| drop(config.pins.insert(at("chat"), Pin::Loaded)));
+        let mut desk = Desk::new(|config| {
+            config.pins.insert(at("chat"), Pin::Loaded);
+        });
         let models = vec![("chat".into(), ModelState::Loaded, reported)];
         desk.apply(Event::Seen { runtime: name("swap"), seen: RuntimeSeen::Up { models, in_flight: Some(0) } });
         measured.map(|gb| desk.apply(Event::Measured { at: at("chat"), gb }));
@@ -210,7 +212,9 @@ fn a_load_whose_task_went_away_stays_loaded() {
 
 #[test]
 fn a_model_that_a_loadout_keeps_out_is_not_loaded_and_the_task_is_told() {
-    let mut desk = Desk::new(|config| drop(config.pins.insert(at("coder"), Pin::Unloaded)));
+    let mut desk = Desk::new(|config| {
+        config.pins.insert(at("coder"), Pin::Unloaded);
+    });
     let (task, decisions) = desk.submit("text.generate", on("coder"));
     assert_eq!((moved(&decisions), desk.why(task)), (vec![], "NoRuntime"));
     let explained = desk.state.explain(task, desk.now).unwrap();

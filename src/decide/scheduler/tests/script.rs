@@ -314,10 +314,18 @@ impl Play {
             Step::Pins { which } => {
                 let at = model_at(which % 6);
                 match which / 6 % 4 {
-                    0 => drop(self.config.pins.insert(at, Pin::Loaded)),
-                    1 => drop(self.config.pins.insert(at, Pin::OnDemand)),
-                    2 => drop(self.config.pins.insert(at, Pin::Copilot)),
-                    _ => drop(self.config.pins.remove(&at)),
+                    0 => {
+                        self.config.pins.insert(at, Pin::Loaded);
+                    }
+                    1 => {
+                        self.config.pins.insert(at, Pin::OnDemand);
+                    }
+                    2 => {
+                        self.config.pins.insert(at, Pin::Copilot);
+                    }
+                    _ => {
+                        self.config.pins.remove(&at);
+                    }
                 }
                 self.world();
             }
