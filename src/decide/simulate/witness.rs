@@ -157,6 +157,25 @@ impl Witness {
             Op::Load { .. } | Op::Unload { .. } => self.moves += 1,
             Op::Note(_) | Op::Run { .. } | Op::StopRun { .. } | Op::LeaseGranted { .. } | Op::LeaseOver { .. } => {}
         }
+        self.let_go();
+    }
+
+    /// What nothing can make room for, because others beside Arcology's models took it, is no longer expected back before
+    /// everything else: its loadout says what is missing, and asks again.
+    fn let_go(&mut self) {
+        let displaced = std::mem::take(&mut self.displaced);
+        self.displaced = displaced.into_iter().filter(|at| self.may_find_room(at)).collect();
+    }
+
+    fn may_find_room(&self, at: &ModelAt) -> bool {
+        let Some(gpu) = self.gpu_of(&at.runtime) else { return true };
+        let Some(card) = self.config.gpus.get(gpu) else { return true };
+        let foreign = self.foreign_gb.get(gpu).copied().unwrap_or(0.0);
+        let shared = self.leases.values().filter(|lease| !lease.exclusive && lease.gpus.contains(gpu));
+        let leased: f64 = shared.filter_map(|lease| lease.vram_gb).sum();
+        let residents = self.residents(gpu);
+        let stays: f64 = residents.iter().filter(|(other, _)| self.is_wanted(other)).map(|(_, gb)| gb).sum();
+        foreign + leased + stays + card.reserve_gb + self.cost_gb(at) <= card.total_gb
     }
 
     fn written(&mut self, id: WriteId, written: bool) {

@@ -21,6 +21,8 @@ pub(super) struct Ledger {
     pub over: BTreeMap<Arc<str>, Over>,
     /// Models that take memory: true when they are loaded, false while they come or go.
     pub resident: BTreeMap<ModelAt, bool>,
+    /// Models of which a call failed, and which nobody has looked at since.
+    pub unsure: BTreeSet<ModelAt>,
     pub loading: BTreeSet<ModelAt>,
     pub unloading: BTreeSet<ModelAt>,
     pub leases: BTreeMap<LeaseId, (LeaseRequest, bool)>,

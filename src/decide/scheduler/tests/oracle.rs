@@ -72,7 +72,8 @@ impl Play {
 
     fn has_model(&self, spot: &Spot<'_>) -> bool {
         let loads = self.config.runtimes[spot.runtime].loads;
-        spot.model.as_ref().is_none_or(|at| !loads || self.ledger.resident.get(at) == Some(&true))
+        let is_there = |at: &ModelAt| self.ledger.resident.get(at) == Some(&true) && !self.ledger.unsure.contains(at);
+        spot.model.as_ref().is_none_or(|at| !loads || is_there(at))
     }
 
     /// Shared slots that are free, or none when the lock says no.

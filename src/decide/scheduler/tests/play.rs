@@ -20,6 +20,7 @@ impl Play {
         if fails {
             self.failed_ms.insert(at.clone(), self.now.steady_ms + 2_000);
             self.ledger.displaced.remove(&at);
+            self.ledger.unsure.insert(at.clone());
         }
         // A failed load leaves nothing; a failed unload leaves all.
         if is_load == fails {
@@ -35,6 +36,7 @@ impl Play {
         let runtime = self.runtimes()[usize::from(runtime) % 4].clone();
         self.now.steady_ms += 1;
         self.ledger.down.remove(&runtime);
+        self.ledger.unsure.retain(|at| at.runtime != runtime);
         if strangers && runtime == name("swap") {
             self.ledger.resident.insert(at("stranger"), true);
         }
