@@ -221,7 +221,13 @@ impl<M: Machine> Core<M> {
 
     /// Tells the scheduler what there is to tell, and takes up what it decides, until nothing is left.
     pub(super) fn settle(&mut self, now: Moment) {
-        while let Some(event) = self.events.pop_front() {
+        while let Some(mut event) = self.events.pop_front() {
+            // What ended may have ended since this was queued, and is told of only once.
+            if let Event::Submitted(request) = &mut event {
+                self.ended.patch(&mut request.depends_on);
+            } else if let Event::Depends { on, .. } = &mut event {
+                self.ended.patch(on);
+            }
             for decision in self.machine.apply(event, now) {
                 self.decide(decision, now);
             }

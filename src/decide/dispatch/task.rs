@@ -4,6 +4,7 @@
 use std::sync::Arc;
 
 use crate::core::Name;
+use crate::core::clock::millis_since;
 use crate::decide::scheduler::{Dependency, End, Event, FailCode, Moment, Over, Place, TaskSeq};
 
 use super::core::{Core, Machine};
@@ -36,8 +37,8 @@ pub(super) enum Doing {
     Starting(Box<Place>),
     /// `stopping` when it was told to stop.
     Running { place: Box<Place>, stopping: bool },
-    /// The end of its attempt is being written.
-    Ending { place: Box<Place>, took_ms: u64 },
+    /// The end of its attempt is being written. `retry_ms`: from when on it may be tried again, on the steady clock.
+    Ending { place: Box<Place>, took_ms: u64, retry_ms: u64 },
     /// That it is cancelled is being written. What the scheduler decided meanwhile is kept.
     Cancelling { by: String, reason: String, held: Held },
     /// That it can never run is being written.
@@ -88,12 +89,10 @@ impl<M: Machine> Core<M> {
         let mut request = stored.request;
         request.waited_ms = waited_ms;
         request.backoff = backoff;
-        self.ended.patch(&mut request.depends_on);
         self.events.push_back(Event::Submitted(Box::new(request)));
     }
 
-    pub(super) fn depends(&mut self, task: TaskSeq, mut on: Vec<Dependency>) {
-        self.ended.patch(&mut on);
+    pub(super) fn depends(&mut self, task: TaskSeq, on: Vec<Dependency>) {
         self.events.push_back(Event::Depends { task, on });
     }
 
@@ -245,8 +244,15 @@ impl<M: Machine> Core<M> {
             }
             (RunOutcome::Failed(failure), None) => self.failed(seq, &place, failure, now),
         };
+        let retry_ms = match &end {
+            AttemptEnd::Again { retry_at, .. } => now.steady_ms.saturating_add(millis_since(now.wall, *retry_at)),
+            AttemptEnd::Done
+            | AttemptEnd::Failed { .. }
+            | AttemptEnd::Cancelled { .. }
+            | AttemptEnd::Interrupted { .. } => 0,
+        };
         if let Some(task) = self.tasks.get_mut(&seq) {
-            task.doing = Doing::Ending { place, took_ms };
+            task.doing = Doing::Ending { place, took_ms, retry_ms };
             let id = Arc::clone(&task.id);
             self.write(Record::End { task: seq, id, attempt, end });
         }
@@ -268,7 +274,9 @@ impl<M: Machine> Core<M> {
             self.recovered(seq, &end, now);
             return;
         }
-        let Doing::Ending { place, took_ms } = std::mem::replace(&mut task.doing, Doing::Waiting) else { return };
+        let Doing::Ending { place, took_ms, retry_ms } = std::mem::replace(&mut task.doing, Doing::Waiting) else {
+            return;
+        };
         if let Some(gpu) = place.gpu.filter(|_| !place.exclusive) {
             let holder = Arc::clone(&task.id);
             self.ops.push(Op::Note(Note::SpanEnded { gpu, kind: SpanKind::Shared, holder, until: now.wall }));
@@ -283,9 +291,9 @@ impl<M: Machine> Core<M> {
                 let wait_ms = u64::from(matches!(wish.as_deref(), Some(Wish::Reroute { .. } | Wish::Cancel { .. })));
                 End::Again { wait_ms, message: why }
             }
-            AttemptEnd::Again { retry_at, message, .. } => {
+            AttemptEnd::Again { message, .. } => {
                 task.failures += 1;
-                End::Again { wait_ms: crate::core::clock::millis_since(now.wall, retry_at), message }
+                End::Again { wait_ms: retry_ms.saturating_sub(now.steady_ms), message }
             }
         };
         let over = match &end {

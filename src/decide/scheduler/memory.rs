@@ -115,7 +115,7 @@ impl State {
                 Some(Pin::Ignored) => false,
                 Some(Pin::Copilot | Pin::Loaded) => pinned || self.is_broken(super::broken::Rule::PinnedEvicted),
                 // What nobody declared is none of ours; only who needs the whole GPU sends it away.
-                Some(Pin::OnDemand | Pin::Unloaded) | None => pinned || model.declared.is_some(),
+                Some(Pin::OnDemand | Pin::Unloaded) | None => pinned || model.is_known(),
             };
             // What is on its way in can go once it is there.
             let is_there = model.phase == Phase::Loaded || busy && matches!(model.phase, Phase::Loading { .. });

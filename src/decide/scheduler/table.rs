@@ -125,6 +125,9 @@ pub(super) struct Model {
     pub context_tokens: Option<u32>,
     pub measured_gb: Option<f64>,
     pub reported_gb: Option<f64>,
+    /// Nobody declares it any more, and it was declared while it was there or on its way: it takes what it took, and may
+    /// go like any other.
+    pub was_declared: bool,
     /// What loadouts say; none: nobody names it.
     pub pin: Option<Pin>,
     pub phase: Phase,
@@ -139,6 +142,13 @@ pub(super) struct Model {
     pub idle_timer_ms: Option<u64>,
     /// The row belongs to no model: a runtime told of one that nobody declared and that is gone again.
     pub is_free: bool,
+}
+
+impl Model {
+    /// Whether it is, or was, in a manifest. What never was is none of ours.
+    pub(super) fn is_known(&self) -> bool {
+        self.declared.is_some() || self.was_declared
+    }
 }
 
 /// Where a model stands.
@@ -260,14 +270,18 @@ impl Table {
             }
         }
         for model in &mut self.models {
-            (model.declared, model.declared_gb, model.context_gb) = (None, None, 0.0);
-            (model.context_tokens, model.pin) = (None, None);
+            let is_gone = matches!(model.phase, Phase::Unloaded | Phase::Unknown);
+            model.was_declared = !is_gone && (model.was_declared || model.declared.is_some());
+            if !model.was_declared {
+                (model.declared_gb, model.context_gb) = (None, 0.0);
+            }
+            (model.declared, model.context_tokens, model.pin) = (None, None, None);
         }
         for (name, declared) in &config.models {
             for at in &declared.served {
                 let Some(ix) = self.model_entry(at) else { continue };
                 let model = &mut self.models[ix];
-                model.declared = Some(name.clone());
+                (model.declared, model.was_declared) = (Some(name.clone()), false);
                 (model.declared_gb, model.context_gb) = (declared.vram_gb, declared.context_gb);
                 model.context_tokens = declared.context_tokens;
             }
@@ -366,6 +380,7 @@ impl Table {
             context_tokens: None,
             measured_gb: None,
             reported_gb: None,
+            was_declared: false,
             pin: None,
             phase: Phase::Unknown,
             told: None,

@@ -121,7 +121,7 @@ impl State {
             Some(Pin::Copilot | Pin::Loaded) => !broken,
             Some(Pin::Ignored) => true,
             // What nobody declared is none of ours, unless a loadout wants such models gone; the planner sees to that.
-            Some(Pin::OnDemand | Pin::Unloaded) | None => model.declared.is_none(),
+            Some(Pin::OnDemand | Pin::Unloaded) | None => !model.is_known(),
         };
         let minutes = u64::from(runtime.policy.unload_idle_after_minutes);
         (runtime.config.as_ref()?.loads && !keeps && minutes > 0).then_some(minutes * 60_000)
