@@ -61,15 +61,15 @@ impl<M: Machine> Core<M> {
         let model = self.declared(&at);
         let call = Call { model: model.clone(), verb, because: because.clone(), took_ms: 0, retry_ms: 0 };
         self.calls.own.insert(at.clone(), call);
-        if self.calls.left.get(&at).is_some_and(|left| left.verb == verb) {
-            // It stands open still: that entry is this one's.
-            self.calls.left.remove(&at);
-        }
         self.write(Record::Begin { at, model, verb, because });
     }
 
     /// What is about to be done is on disk: it is done.
     pub(super) fn begun(&mut self, at: ModelAt, verb: ClaimVerb) {
+        if self.calls.left.get(&at).is_some_and(|left| left.verb == verb) {
+            // It stood open still: that entry is this one's now.
+            self.calls.left.remove(&at);
+        }
         self.ops.push(match verb {
             ClaimVerb::Load => Op::Load { at },
             ClaimVerb::Unload => Op::Unload { at },
@@ -138,17 +138,15 @@ impl<M: Machine> Core<M> {
         let left = self.calls.left.keys().filter(|at| at.runtime == *runtime).cloned().collect::<Vec<_>>();
         for at in left {
             let state = models.iter().find(|(name, _)| *name == at.served_as).map_or(ModelState::Unloaded, |it| it.1);
-            let Some(call) = self.calls.left.get(&at) else { continue };
-            let taken_up = self.calls.own.get(&at).is_some_and(|own| own.verb == call.verb);
+            let Some(call) = self.calls.left.get(&at).filter(|_| !self.calls.own.contains_key(&at)) else { continue };
             let result = match (call.verb, state) {
-                _ if taken_up => None,
-                (ClaimVerb::Load, ModelState::Loaded) | (ClaimVerb::Unload, ModelState::Unloaded) => Some(Ok(())),
+                (ClaimVerb::Load, ModelState::Loaded) | (ClaimVerb::Unload, ModelState::Unloaded) => Ok(()),
                 (_, ModelState::Loading | ModelState::Unloading | ModelState::Unknown) => continue,
                 (ClaimVerb::Load, ModelState::Unloaded) | (ClaimVerb::Unload, ModelState::Loaded) => {
-                    Some(Err(NOT_SO.to_owned()))
+                    Err(NOT_SO.to_owned())
                 }
             };
-            if let (Some(call), Some(result)) = (self.calls.left.remove(&at), result) {
+            if let Some(call) = self.calls.left.remove(&at) {
                 self.close(call, result);
             }
         }

@@ -1,12 +1,12 @@
-//! Taking a GPU for oneself: the shield of the copilot, the turn of older shared tasks, the drain, the room that is made, and
-//! what comes back afterwards. Tasks and leases go the same way.
+//! Taking a GPU for oneself: the shield of the copilot, the turn of older shared tasks, the drain, and the room that is made.
+//! Tasks and leases go the same way. What comes back afterwards is [`super::lock`]'s.
 
 use std::collections::BTreeSet;
 
 use crate::declare::manifest::kind::policy::Preemption;
 
 use super::config::Pin;
-use super::decision::{Decision, Holder, LockMode};
+use super::decision::{Decision, Holder};
 use super::id::{Moment, TaskSeq};
 use super::lease::Lease;
 use super::line::{Choice, Key, Line};
@@ -14,7 +14,7 @@ use super::memory::Room;
 use super::reason::Reason;
 use super::start::Verdict;
 use super::state::{Stage, State};
-use super::table::{GpuIx, Link, Lock, ModelIx, Passed, Phase, Turn};
+use super::table::{GpuIx, Link, Lock, ModelIx, Passed, Phase};
 
 /// What an exclusive holder wants of a GPU.
 #[derive(Clone, Copy, Debug)]
@@ -98,6 +98,7 @@ impl State {
                     return Err(Reason::Draining { gpu: id, by: self.name_of(&by), left: Vec::new() });
                 }
                 // It came later and goes first: the drain goes on for it.
+                self.fits_when_alone(gpu, wish)?;
                 self.drain(gpu, holder, now, out);
             }
             Lock::Draining { .. } => {}
@@ -115,11 +116,7 @@ impl State {
                 if let Some(ahead) = self.others_have_their_turn(gpu, wish.key, now) {
                     return Err(Reason::Priority { ahead });
                 }
-                // Closing the GPU for what will not fit would hold everybody else up for nothing.
-                let is_full = |need: &f64| *need > 0.0 && self.room(gpu, *need, true) == Room::Full;
-                if let Some(need_gb) = wish.need_gb.filter(is_full) {
-                    return Err(self.vram_full(gpu, need_gb));
-                }
+                self.fits_when_alone(gpu, wish)?;
                 self.drain(gpu, holder, now, out);
                 self.make_way(gpu, wish.key, out);
             }
@@ -130,6 +127,12 @@ impl State {
             return Err(Reason::Draining { gpu: id, by: self.name_of(holder), left });
         }
         self.clear_for(gpu, holder, wish, now, out)
+    }
+
+    /// Closing the GPU for what will not fit would hold everybody else up for nothing.
+    fn fits_when_alone(&self, gpu: GpuIx, wish: Wish) -> Result<(), Reason> {
+        let is_full = |need: &f64| *need > 0.0 && self.room(gpu, *need, true) == Room::Full;
+        wish.need_gb.filter(is_full).map_or(Ok(()), |need_gb| Err(self.vram_full(gpu, need_gb)))
     }
 
     /// The shield of a persistent copilot.
@@ -399,108 +402,5 @@ impl State {
             Some(format!("{} could not be unloaded: {failed}", model.at))
         });
         stuck.collect()
-    }
-
-    /// The lock is the holder's.
-    pub(super) fn own(&mut self, gpu: GpuIx, by: Holder, now: Moment, out: &mut Vec<Decision>) {
-        self.table.gpus[gpu].in_a_row = self.table.gpus[gpu].in_a_row.saturating_add(1);
-        self.set_lock(gpu, Lock::Exclusive { by }, now, out);
-    }
-
-    pub(super) fn is_drained_by(&self, gpu: GpuIx, holder: &Holder) -> bool {
-        matches!(&self.table.gpus[gpu].lock, Lock::Draining { by, .. } if by == holder)
-    }
-
-    /// Opens admission again when `holder` drains the GPU and will not have it after all.
-    pub(super) fn undrain(&mut self, gpu: GpuIx, holder: &Holder, now: Moment, out: &mut Vec<Decision>) {
-        if self.is_drained_by(gpu, holder) {
-            self.open(gpu, now, out);
-        }
-    }
-
-    /// The exclusive holder is gone: older shared tasks get their turn, what made way comes back.
-    pub(super) fn give_back(&mut self, gpu: GpuIx, by: &Holder, now: Moment, out: &mut Vec<Decision>) {
-        let before = match by {
-            Holder::Task(seq) => self.tasks.get(seq).map(|task| (task.submitted_ms, *seq)),
-            Holder::Lease(id) => {
-                let asked = self.leases.get(id).map(|lease| i64::try_from(lease.asked_ms).unwrap_or(i64::MAX));
-                asked.map(|asked_ms| (asked_ms, TaskSeq(u64::MAX)))
-            }
-        };
-        let left = self.table.gpus[gpu].policy.gpu_shared_slots;
-        self.table.gpus[gpu].turn = before.map(|before| Turn { before, left });
-        self.open(gpu, now, out);
-    }
-
-    fn open(&mut self, gpu: GpuIx, now: Moment, out: &mut Vec<Decision>) {
-        self.set_lock(gpu, Lock::Shared, now, out);
-        if self.table.gpus[gpu].displaced.is_empty() {
-            self.table.gpus[gpu].in_a_row = 0;
-        }
-    }
-
-    fn set_lock(&mut self, gpu: GpuIx, lock: Lock, now: Moment, out: &mut Vec<Decision>) {
-        let mode = match &lock {
-            Lock::Shared => LockMode::Shared,
-            Lock::Draining { by, .. } => LockMode::Draining(by.clone()),
-            Lock::Exclusive { by } => LockMode::Exclusive(by.clone()),
-        };
-        let entry = &mut self.table.gpus[gpu];
-        entry.lock = lock;
-        entry.lock_since = now;
-        out.push(Decision::Lock { gpu: entry.id.clone(), mode });
-        self.wake_all(gpu);
-        self.gpu_dirty(gpu);
-    }
-
-    /// Loads what made way, the copilot first. What no longer fits or is no longer wanted is let go.
-    pub(super) fn restore(&mut self, gpu: GpuIx, out: &mut Vec<Decision>) {
-        if self.is_broken(super::broken::Rule::DisplacedForgotten) {
-            self.table.gpus[gpu].displaced.clear();
-        }
-        self.table.gpus[gpu].in_the_way.clear();
-        if self.table.gpus[gpu].lock != Lock::Shared || self.unseen_on(gpu).is_some() {
-            return;
-        }
-        let mut displaced: Vec<ModelIx> = self.table.gpus[gpu].displaced.iter().copied().collect();
-        displaced.sort_by_key(|ix| (self.table.models[*ix].pin != Some(Pin::Copilot), *ix));
-        for ix in displaced {
-            let model = &self.table.models[ix];
-            if !model.is_pinned() || model.phase == Phase::Loaded {
-                self.back(gpu, ix);
-                continue;
-            }
-            if !matches!(model.phase, Phase::Unloaded | Phase::Unknown) {
-                continue;
-            }
-            match self.room(gpu, model.cost_gb().unwrap_or(0.0), false) {
-                Room::Enough => self.load(ix, "comes back: it made way for an exclusive holder".to_owned(), out),
-                Room::Evict(victims) => {
-                    for victim in victims {
-                        let because = format!("makes room for {}, which comes back", self.table.models[ix].at);
-                        self.unload(victim, because, out);
-                    }
-                    return;
-                }
-                Room::Busy(victims) => {
-                    self.table.gpus[gpu].in_the_way = victims;
-                    return;
-                }
-                // Something foreign took the room: the loadout says what is missing, and why.
-                Room::Full => self.back(gpu, ix),
-            }
-        }
-    }
-
-    /// A model is no longer displaced.
-    pub(super) fn back(&mut self, gpu: GpuIx, ix: ModelIx) {
-        let entry = &mut self.table.gpus[gpu];
-        if entry.displaced.remove(&ix) {
-            if entry.displaced.is_empty() {
-                entry.in_a_row = 0;
-                entry.in_the_way.clear();
-            }
-            self.gpu_dirty(gpu);
-        }
     }
 }

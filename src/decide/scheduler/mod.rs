@@ -20,6 +20,7 @@ pub mod id;
 mod intake;
 mod lease;
 mod line;
+mod lock;
 mod memory;
 mod models;
 mod options;

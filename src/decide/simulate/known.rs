@@ -14,4 +14,9 @@ pub const KNOWN: &[(u64, &str)] = &[
     (361, "an unload that was said to be done, and was seen not to be, freed memory that was not free"),
     (565, "a lease that waited was granted at a start before the one that held the GPU was known"),
     (873, "a task that came while its dependency's failure was being written waited for it for ever"),
+    (2530, "a task whose dependency failed while a start took everything up waited for it for ever"),
+    (3213, "an entry that stood open at a start was forgotten when its load could not be begun anew on a full disk"),
+    (3346, "a model whose manifest went away while it was loading was in no sum, and was loaded over"),
+    (3610, "a backoff grew by an hour when the wall clock was set back while the failure was being written"),
+    (4191, "an older task that does not fit took over a younger one's drain, and gave it back, without end"),
 ];

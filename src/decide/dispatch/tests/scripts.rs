@@ -132,6 +132,17 @@ fn a_runtime_that_asks_to_be_left_alone_is() {
 }
 
 #[test]
+fn a_wall_clock_that_is_set_while_an_end_is_written_does_not_change_the_wait() {
+    let mut stage = running(Script::default());
+    let failure =
+        RunFailure { code: "runtime_error", message: "busy".into(), transient: true, retry_after_ms: Some(900_000) };
+    stage.give(ended(1, 1, RunOutcome::Failed(failure)));
+    let (id, _) = stage.record();
+    stage.ops = stage.core.apply(Input::Written(id), Moment { steady_ms: 10_000, wall: at(7_000_000).wall });
+    assert!(matches!(stage.last_heard(), Event::Ended { end: End::Again { wait_ms: 890_000, .. }, .. }));
+}
+
+#[test]
 fn a_waiting_task_is_cancelled_on_disk_first() {
     let mut stage = Stage::new(Script::default().on("Cancelled", vec![Decision::Drop { task: TaskSeq(1) }]));
     stage.give(Input::Accepted(Box::new(stored(1)))).give(cancel(1));

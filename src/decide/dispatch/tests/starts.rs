@@ -53,6 +53,17 @@ fn a_task_is_tried_once_more_when_the_program_ended_under_it_and_given_up_the_se
 }
 
 #[test]
+fn who_depends_on_a_task_that_fails_while_all_are_taken_up_hears_of_it() {
+    let fails = Decision::Fail { task: TaskSeq(1), code: FailCode::DependencyFailed, message: "no".into() };
+    let mut waits = stored(2);
+    waits.request.depends_on = vec![crate::decide::scheduler::Dependency { id: "task-1".into(), over: None }];
+    let script = Script::default().on("Submitted", vec![fails]);
+    let stage = Stage::recovered(script, restored(vec![stored(1), waits]));
+    let Event::Submitted(request) = stage.last_heard() else { panic!("both are submitted") };
+    assert_eq!(request.depends_on[0].over, Some(crate::decide::scheduler::Over::Failed));
+}
+
+#[test]
 fn ages_and_backoffs_go_on_where_they_were_whatever_the_wall_clock_did() {
     let hour = 3_600_000;
     let mut waiting = stored(1);
@@ -132,4 +143,10 @@ fn what_stood_open_is_closed_by_what_is_seen_or_begun_anew_under_the_same_entry(
     let mut stage = stage(Script::default().on("Seen", vec![load]));
     stage.give(seen(Unloaded));
     assert!(matches!(stage.record().1, Record::Begin { .. }), "one entry, begun anew: {:?}", stage.ops);
+    stage.unwritten(full()).give(seen(Loaded));
+    assert!(
+        matches!(stage.record().1, Record::Finish { result: Ok(()), .. }),
+        "it stands open on disk: {:?}",
+        stage.ops
+    );
 }

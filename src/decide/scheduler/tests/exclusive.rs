@@ -189,3 +189,24 @@ fn exclusive_holders_follow_each_other_without_loading_the_copilot_in_between_bu
     let decisions = desk.apply(Event::Loaded { at: at("chat"), took_ms: 1 });
     assert_eq!((started(&decisions), desk.mode()), (vec![], "draining"));
 }
+
+#[test]
+fn an_older_task_that_cannot_fit_does_not_take_over_the_drain_of_a_younger_one() {
+    // `chat` is to be left alone, so `coder` finds no room beside it, however empty the GPU is otherwise.
+    let mut desk = Desk::new(|config| {
+        config.pins.insert(at("chat"), Pin::Ignored);
+        config.gpus.get_mut(&gpu0()).unwrap().total_gb = 20.0;
+    });
+    desk.seen("swap", &["chat"]);
+    let alone = |model: &'static str| {
+        move |request: &mut Request| (request.model, request.exclusive) = (Some(name(model)), Some(true))
+    };
+    desk.submit("text.generate", |request| (request.priority, request.model) = (9, Some(name("chat"))));
+    let (younger, _) = desk.submit("text.generate", alone("chat"));
+    assert_eq!(desk.mode(), "draining");
+    let (older, _) = desk.submit("text.generate", |request| {
+        alone("coder")(request);
+        request.priority = 1;
+    });
+    assert_eq!((desk.why(older), desk.why(younger), desk.mode()), ("VramFull", "Draining", "draining"));
+}

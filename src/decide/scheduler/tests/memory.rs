@@ -253,3 +253,27 @@ fn a_measured_size_that_can_never_fit_ends_the_wait() {
     let decisions = desk.apply(Event::Measured { at: at("coder"), gb: 23.5 });
     assert!(matches!(&decisions[..], [Decision::Fail { code: FailCode::FitFailed, .. }]), "{decisions:?}");
 }
+
+#[test]
+fn a_model_whose_manifest_goes_while_it_is_loading_is_counted_still_and_may_go() {
+    let mut desk = Desk::new(|config| {
+        config.pins.insert(at("chat"), Pin::Loaded);
+    });
+    assert_eq!(moved(&desk.submit("text.generate", on("coder")).1), ["+coder"]);
+    desk.config.models.remove(&name("coder"));
+    desk.apply(Event::WorldChanged(Arc::new(desk.config.clone())));
+    let (chat, decisions) = desk.submit("text.generate", on("chat"));
+    assert_eq!(moved(&decisions), ["+chat"], "24 - 1 - 14 GB are free");
+    loaded(&mut desk, "chat");
+    desk.done(chat);
+    // 2 GB do not fit beside 14 + 8 any more, and the one that nobody declares has no user.
+    let (_, decisions) = desk.submit("text.generate", on("tiny"));
+    assert_eq!(moved(&decisions), [] as [String; 0], "what is loading goes when it is there: {decisions:?}");
+    assert_eq!(moved(&loaded(&mut desk, "coder")), ["-coder"]);
+    // One that was never declared stays.
+    let mut desk = Desk::new(|_| {});
+    let models = vec![("stranger".into(), ModelState::Loaded, Some(14.0))];
+    desk.apply(Event::Seen { runtime: name("swap"), seen: RuntimeSeen::Up { models, in_flight: Some(0) } });
+    let (task, decisions) = desk.submit("text.generate", on("coder"));
+    assert_eq!((moved(&decisions).as_slice(), desk.why(task)), (&[] as &[String], "VramFull"));
+}

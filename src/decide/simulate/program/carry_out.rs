@@ -98,8 +98,13 @@ impl Simulation<'_> {
             program.memory.refusals.remove(key);
             program.waiting.remove(key);
         }
-        let Some(plan) = self.plan(key) else { return };
+        let plan = self.plan(key);
         let Some(program) = &mut self.program else { return };
+        let Some(plan) = plan else {
+            // It is gone, and so is what failed about it.
+            program.failures.remove(key);
+            return;
+        };
         let open = program.open.remove(key).unwrap_or_default();
         let leftovers = open.into_iter().filter_map(|id| {
             let action = self.disk.tables.journal.get(&id)?;

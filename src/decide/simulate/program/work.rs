@@ -266,7 +266,15 @@ impl Simulation<'_> {
         let Some(program) = &mut self.program else { return Ok(()) };
         // While the ends of the last run are written, there is no answer yet: it is asked again.
         let later = || Hold { reason: HoldReason::Lock, message: "not answered yet".into(), who: None, until: None };
-        program.answers.remove(&claim).unwrap_or_else(|| Err(later()))?;
+        match program.answers.remove(&claim) {
+            Some(answer) => answer?,
+            None => {
+                // Nobody waits for the answer: what is granted then is given back.
+                let result = Err(CallFailure { message: "given up before it was done".into(), retry_after_ms: None });
+                self.dispatch(Input::ClaimEnded { claim, took_ms: 0, result });
+                return Err(later());
+            }
+        }
         program.claims.insert(key.clone(), claim);
         Ok(())
     }
