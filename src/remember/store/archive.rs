@@ -95,7 +95,10 @@ impl Archive {
 type Tasks = BTreeMap<i64, RecordedTask>;
 
 fn tasks(conn: &Connection, from: Timestamp) -> Result<Tasks, Trouble> {
-    let select = format!("SELECT {} FROM task t WHERE t.created_at >= ?1 ORDER BY t.seq DESC LIMIT ?2", task::COLUMNS);
+    let select = format!(
+        "SELECT {}, t.input_tokens FROM task t WHERE t.created_at >= ?1 ORDER BY t.seq DESC LIMIT ?2",
+        task::COLUMNS
+    );
     let rows = sql::all(conn, &select, params![sql::time(from), TASKS_MAX], |row| {
         let (seq, task) = task::read(row)?;
         Ok((seq, task, row.get::<_, Option<u32>>("input_tokens")?))

@@ -197,6 +197,41 @@ mod tests {
     fn less_waiting_fewer_loads_and_fewer_lost_tasks_are_better() {
         let remarks = of(&samples::comparison());
         let words: Vec<(Effect, &str)> = remarks.iter().map(|remark| (remark.effect, remark.text.as_str())).collect();
-        insta::assert_debug_snapshot!(words, @"");
+        insta::assert_debug_snapshot!(words, @r#"
+        [
+            (
+                Worse,
+                "1 task could never run, instead of 0",
+            ),
+            (
+                Better,
+                "tasks would wait 24.1 s on average instead of 38.4 s (37 % less)",
+            ),
+            (
+                Worse,
+                "the task that waits longest would wait 5 min 55 s at most instead of 5 min 12 s (14 % more)",
+            ),
+            (
+                Better,
+                "chat.reply would wait 4.0 s on average instead of 21.0 s (81 % less)",
+            ),
+            (
+                Worse,
+                "video.gen would wait 1 min 31 s on average instead of 1 min 25 s (7 % more)",
+            ),
+            (
+                Better,
+                "34 model loads instead of 46, 4 min 41 s of loading instead of 6 min 12 s",
+            ),
+            (
+                Better,
+                "desk/gpu0 would be closed to shared work for 11 min 20 s instead of 12 min 1 s",
+            ),
+            (
+                Other,
+                "models would take up to 21.0 GB of desk/gpu0 instead of 18.5 GB; it has 24.0 GB",
+            ),
+        ]
+        "#);
     }
 }

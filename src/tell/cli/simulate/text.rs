@@ -89,6 +89,40 @@ mod tests {
 
     #[test]
     fn a_person_reads_what_would_change_before_the_figures() {
-        insta::assert_snapshot!(render(&samples::comparison(), None, Paint { on: false }), @"");
+        insta::assert_snapshot!(render(&samples::comparison(), None, Paint { on: false }), @r#"
+        replayed 412 submissions from 2026-11-14T07:00:00Z to 2026-11-21T07:00:00Z
+          in force  main@sha1:4f2a91c
+          changed   Policy/default from policies/default.yaml
+
+        worse: 1 task could never run, instead of 0
+        better: tasks would wait 24.1 s on average instead of 38.4 s (37 % less)
+        worse: the task that waits longest would wait 5 min 55 s at most instead of 5 min 12 s (14 % more)
+        better: chat.reply would wait 4.0 s on average instead of 21.0 s (81 % less)
+        worse: video.gen would wait 1 min 31 s on average instead of 1 min 25 s (7 % more)
+        better: 34 model loads instead of 46, 4 min 41 s of loading instead of 6 min 12 s
+        better: desk/gpu0 would be closed to shared work for 11 min 20 s instead of 12 min 1 s
+        note: models would take up to 21.0 GB of desk/gpu0 instead of 18.5 GB; it has 24.0 GB
+
+                                          IN FORCE     CHANGED
+        wait, mean                        38.4 s       24.1 s
+        wait, median                      9.0 s        6.0 s
+        wait, 95th percentile             2 min 50 s   2 min
+        wait, longest                     5 min 12 s   5 min 55 s
+        model loads                       46           34
+        model unloads                     41           29
+        time spent loading                6 min 12 s   4 min 41 s
+        first submission to last end      23 h 53 min  23 h 53 min
+        could never run                   0            1
+        desk/gpu0 of 24.0 GB, most taken  18.5 GB      21.0 GB
+        desk/gpu0 closed by drains        1 min 21 s   40.0 s
+        desk/gpu0 owned by one task       10 min 40 s  10 min 40 s
+        chat.reply, mean wait             21.0 s       4.0 s
+        chat.reply, 95th percentile       1 min 30 s   20.0 s
+        video.gen, mean wait              1 min 25 s   1 min 31 s
+        video.gen, 95th percentile        5 min        5 min 40 s
+
+        what could not be known
+          2 tasks of audio.tts left out: none of them ever ran
+        "#);
     }
 }
