@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use arcology::core::rng::Rng;
 use arcology::decide::scheduler::replay::{Outcome, Report, replay};
 use arcology::decide::scheduler::state::State;
 use arcology::declare::world::policy::EffectivePolicy;
@@ -28,8 +29,10 @@ pub fn run() {
     for (pace, slots) in [(0.75, 1), (1.0, 1), (1.5, 2), (2.0, 2)] {
         mixed(pace, slots);
     }
-    println!("\n{PIECES} pieces of {PIECE_TASKS} tasks, one slot, against an exact search");
-    pieces();
+    println!("\n{PIECES} pieces of {PIECE_TASKS} tasks in bursts, one slot, against an exact search");
+    pieces(workload::small);
+    println!("\n{PIECES} pieces of {PIECE_TASKS} tasks of four models in turn, one slot, against an exact search");
+    pieces(interleaved);
 }
 
 fn policy(slots: u32) -> EffectivePolicy {
@@ -103,12 +106,12 @@ pub fn problem(jobs: &[Job], slots: usize) -> Problem {
     }
 }
 
-pub fn pieces() {
+fn pieces(make: fn(u64, usize) -> Vec<Job>) {
     let config = workload::config(policy(1));
     let mut totals = [[0.0_f64; 3]; 2];
     let (mut regrets, mut given_up) = ([Vec::new(), Vec::new()], 0);
     for seed in 0..PIECES {
-        let jobs = workload::small(seed, PIECE_TASKS);
+        let jobs = make(seed, PIECE_TASKS);
         let problem = problem(&jobs, 1);
         let best = [Aim::Loads, Aim::Waiting].map(|aim| least(&problem, aim, NODES_MAX));
         let [Some(loads), Some(waiting)] = best else {
@@ -144,4 +147,17 @@ pub fn pieces() {
     if given_up > 0 {
         row("  given up by the exact search", given_up);
     }
+}
+
+/// A small piece of work without bursts: every task is of another of the four large models, so that every order but a good one swaps.
+fn interleaved(seed: u64, count: usize) -> Vec<Job> {
+    let mut rng = Rng::new(seed);
+    let mut now = 0;
+    let job = |_| {
+        let (model, capability, ..) = MODELS[[0, 1, 3, 4][rng.below(4) as usize]];
+        let job = (now, capability, Some(model), 1_000 * rng.between(2, 15));
+        now += 1_000 * rng.between(0, 8);
+        job
+    };
+    (0..count).map(job).collect()
 }

@@ -185,16 +185,3 @@ pub fn small(seed: u64, count: usize) -> Vec<Job> {
     jobs.truncate(count);
     jobs
 }
-
-/// The same without bursts: every task is of another of the four large models, so that every order but a good one swaps.
-pub fn interleaved(seed: u64, count: usize) -> Vec<Job> {
-    let mut rng = Rng::new(seed);
-    let mut now = 0;
-    let job = |_| {
-        let (model, capability, ..) = MODELS[[0, 1, 3, 4][rng.below(4) as usize]];
-        let job = (now, capability, Some(model), 1_000 * rng.between(2, 15));
-        now += 1_000 * rng.between(0, 8);
-        job
-    };
-    (0..count).map(job).collect()
-}

@@ -73,7 +73,7 @@ async fn prepare(state: &Path, tasks: u32) -> Store {
         key: document.key.clone(),
         place: document.place.clone(),
         text: document.text.to_string(),
-        digest: document.digest.clone(),
+        digest: document.digest,
         generation: 1,
         asked_by: None,
         revision: None,

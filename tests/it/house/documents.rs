@@ -117,13 +117,16 @@ fn unexplained(cargo: &str, page: &str) -> Vec<String> {
     found
 }
 
+/// Verbs that the program has and its help leaves out.
+const HIDDEN: [&str; 2] = ["reference", "soak"];
+
 /// The verbs that the program has, as its own reference names them.
 fn verbs() -> BTreeSet<String> {
     let page = read("docs/cli.md").text;
     page.lines()
         .filter_map(|line| line.strip_prefix("## "))
         .map(str::to_owned)
-        .chain(["reference".to_owned()])
+        .chain(HIDDEN.map(str::to_owned))
         .collect()
 }
 
