@@ -85,4 +85,13 @@ impl<'a> Inputs<'a> {
     pub fn fresh_view(&self, runtime: &Name) -> Option<&'a RuntimeView> {
         self.runtimes.get(runtime)?.fresh(self.now)
     }
+
+    /// What a runtime reports, while that is fresh and was seen since `since`: an older look says nothing of what was done
+    /// then. (A time that lies ahead comes from a clock that was set back, and asks for nothing.)
+    #[must_use]
+    pub fn view_since(&self, runtime: &Name, since: Timestamp) -> Option<&'a RuntimeView> {
+        let seen = self.runtimes.get(runtime)?;
+        let is_older = since <= self.now && seen.at().is_none_or(|at| at < since);
+        seen.fresh(self.now).filter(|_| !is_older)
+    }
 }

@@ -223,7 +223,7 @@ fn reckon_holdings<'a>(
             }
             None => {}
         }
-        let Some(view) = inputs.fresh_view(runtime) else { continue };
+        let Some(view) = inputs.view_since(runtime, holding.since) else { continue };
         let state = view.model(served_as).map_or(ModelState::Unloaded, |model| model.state);
         if matches!(state, ModelState::Loading | ModelState::Unloading | ModelState::Unknown) {
             // Neither there nor gone: the next observation tells.

@@ -107,7 +107,7 @@ fn remains(inputs: &Inputs<'_>, key: &ObjectKey, holding: &Holding) -> Remains {
             if !driven || claimed {
                 return Remains::Gone;
             }
-            match inputs.fresh_view(runtime).map(|view| view.model(served_as).map(|model| model.state)) {
+            match inputs.view_since(runtime, holding.since).map(|view| view.model(served_as).map(|model| model.state)) {
                 None | Some(Some(ModelState::Unknown)) => Remains::Unseen,
                 Some(None | Some(ModelState::Unloaded)) => Remains::Gone,
                 Some(Some(ModelState::Loaded | ModelState::Loading | ModelState::Unloading)) => {

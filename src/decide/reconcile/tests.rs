@@ -49,6 +49,10 @@ fn now() -> Timestamp {
     Timestamp::from_second(1_000_000).unwrap()
 }
 
+fn earlier(seconds: i64) -> Timestamp {
+    Timestamp::from_second(now().as_second() - seconds).unwrap()
+}
+
 /// Everything that a plan rests on, owned.
 #[derive(Default)]
 struct Scene {
@@ -98,6 +102,10 @@ impl Scene {
     }
 
     fn look(&mut self, models: &[(&str, ModelState)]) {
+        self.look_at(models, now());
+    }
+
+    fn look_at(&mut self, models: &[(&str, ModelState)], at: Timestamp) {
         let models = models
             .iter()
             .map(|(name, state)| ModelView {
@@ -109,7 +117,7 @@ impl Scene {
             })
             .collect();
         let view = RuntimeView { models, ..RuntimeView::default() };
-        self.runtimes.insert(name("swap"), Observed::seen(view, "swap /running", now(), Duration::from_secs(15)));
+        self.runtimes.insert(name("swap"), Observed::seen(view, "swap /running", at, Duration::from_secs(15)));
     }
 
     fn inputs(&self) -> Inputs<'_> {
@@ -322,81 +330,6 @@ fn what_does_not_fit_makes_room_or_says_what_is_missing() {
 }
 
 #[test]
-fn a_model_that_is_no_longer_named_is_undone_once() {
-    let mut scene = Scene::of(&loadout("{host: desk, models: [{model: small, state: loaded}]}"))
-        .sees(&[("s", Unloaded), ("o", Loaded)]);
-    let plan = scene.desk();
-    scene.obey(&plan);
-    scene.commit(&loadout("{host: desk, models: []}"));
-    let plan = scene.desk();
-    assert_eq!(deeds(&plan), ["unload s on swap"], "what it loaded, and not what somebody else loaded");
-    scene.obey(&plan);
-    assert!(deeds(&scene.desk()).is_empty());
-    assert_eq!(scene.desk().status.sync, Sync::InSync);
-}
-
-#[test]
-fn a_removed_loadout_is_undone_from_its_last_spec_and_then_forgotten() {
-    let mut scene =
-        Scene::of(&loadout("{host: desk, models: [{model: small, state: loaded}]}")).sees(&[("s", Unloaded)]);
-    let plan = scene.desk();
-    scene.obey(&plan);
-    scene.commit(BASE);
-    let gone = scene.desk();
-    assert_eq!(deeds(&gone), ["unload s on swap"]);
-    assert!(gone.status.reason.contains("gone"), "{}", gone.status.reason);
-    scene.obey(&gone);
-    assert!(plan_object(&scene.inputs(), &key("Loadout/desk")).is_none());
-    assert!(super::plan(&scene.inputs()).intents.is_empty());
-}
-
-#[test]
-fn what_another_loadout_holds_too_is_left_to_it() {
-    let mut scene = Scene::of(&loadout("{host: desk, models: [{model: small, state: loaded}]}")).sees(&[("s", Loaded)]);
-    let plan = scene.desk();
-    assert_eq!(plan.bookkeeping.len(), 1, "what is there as asked is adopted");
-    scene.obey(&plan);
-    let target = scene.inventory[&key("Loadout/desk")][0].target.clone();
-    let handed_over = loadout("{host: desk, models: [{model: small, state: loaded}]}")
-        .replace("kind: Loadout\nmetadata: {name: desk}", "kind: Loadout\nmetadata: {name: second}");
-    scene.inventory.insert(key("Loadout/second"), vec![holding(target)]);
-    scene.commit(&handed_over);
-    let gone = scene.desk();
-    assert!(gone.intents.is_empty());
-    assert_eq!(gone.bookkeeping.len(), 1);
-}
-
-#[test]
-fn two_removed_loadouts_that_hold_the_same_do_not_leave_it_to_each_other() {
-    let mut scene = Scene::of(&loadout("{host: desk, models: [{model: small, state: loaded}]}")).sees(&[("s", Loaded)]);
-    let plan = scene.desk();
-    scene.obey(&plan);
-    scene.commit(BASE);
-    let holdings = scene.inventory[&key("Loadout/desk")].clone();
-    let other = Arc::clone(&scene.removed[&key("Loadout/desk")]);
-    scene.inventory.insert(key("Loadout/second"), holdings);
-    scene.removed.insert(key("Loadout/second"), other);
-    assert_eq!(deeds(&scene.desk()), ["unload s on swap"]);
-}
-
-#[test]
-fn a_removed_runtime_waits_until_what_was_loaded_on_it_is_undone() {
-    let mut scene = Scene::of(&loadout("{host: desk, models: [{model: small, state: loaded}]}")).sees(&[("s", Loaded)]);
-    let plan = scene.desk();
-    scene.obey(&plan);
-    let target = scene.inventory[&key("Loadout/desk")][0].target.clone();
-    scene.inventory.insert(key("Runtime/swap"), vec![holding(target)]);
-    scene.commit(BASE.split("---\n").next().unwrap());
-    let runtime = plan_object(&scene.inputs(), &key("Runtime/swap")).unwrap();
-    assert!(runtime.intents.is_empty() && runtime.bookkeeping.is_empty(), "it does nothing itself");
-    let gone = scene.desk();
-    assert_eq!(deeds(&gone), ["unload s on swap"]);
-    scene.obey(&gone);
-    let runtime = plan_object(&scene.inputs(), &key("Runtime/swap")).unwrap();
-    assert_eq!(runtime.bookkeeping.len(), 1, "now it may go");
-}
-
-#[test]
 fn unlisted_unloaded_means_every_model_that_is_not_named() {
     let yaml = loadout("{host: desk, unlisted: unloaded, models: [{model: small, state: onDemand}]}");
     let plan = Scene::of(&yaml).sees(&[("s", Loaded), ("o", Loaded), ("x", Loaded)]).desk();
@@ -483,6 +416,7 @@ fn the_plan_between_two_revisions_is_the_difference_alone() {
 
 mod gpu_use;
 mod properties;
+mod undone;
 
 #[test]
 fn kinds_that_need_nothing_done_say_so_and_are_listed() {

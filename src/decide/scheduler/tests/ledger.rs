@@ -86,8 +86,9 @@ impl Ledger {
                 }
                 self.leases.insert(lease.clone(), (asked.clone(), true));
                 for gpu in &asked.gpus {
-                    let is_whole = asked.vram_gb.is_none() || asked.gpus.len() > 1;
-                    assert!(is_whole || self.fits(gpu, config), "a lease has memory that is not there");
+                    // One that asks for no memory takes none, however full it is.
+                    let is_free = asked.vram_gb.is_none_or(|gb| gb <= 0.0) || asked.gpus.len() > 1;
+                    assert!(is_free || self.fits(gpu, config), "a lease has memory that is not there");
                 }
             }
             Decision::Expire { lease, held } => {

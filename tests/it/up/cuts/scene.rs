@@ -113,7 +113,7 @@ impl Scene {
     pub async fn start(&self, cut: &Cut) -> Engine {
         let state_dir = self.repo.state_dir();
         let clock: Arc<dyn Clock> = Arc::clone(&self.clock) as Arc<dyn Clock>;
-        let store = Store::open_with(&state_dir, Arc::clone(&clock), Some(cut.clone())).unwrap();
+        let store = self.open(&clock, cut).await;
         let options = Options {
             state_dir: state_dir.clone(),
             source: source::Options { branch: Some("main".into()), ..self.repo.options() },
@@ -125,6 +125,18 @@ impl Scene {
             telemetry: arcology::act::telemetry::Options::default(),
         };
         Engine::start_on(store, options).await.unwrap()
+    }
+
+    /// A child that is being started elsewhere in this process has a copy of the lock until it is another program.
+    async fn open(&self, clock: &Arc<dyn Clock>, cut: &Cut) -> Store {
+        let end = Instant::now() + Duration::from_secs(20);
+        loop {
+            match Store::open_with(&self.repo.state_dir(), Arc::clone(clock), Some(cut.clone())) {
+                Ok(store) => return store,
+                Err(error) => assert!(Instant::now() < end, "{error}"),
+            }
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
     }
 
     pub fn database(&self) -> std::path::PathBuf {

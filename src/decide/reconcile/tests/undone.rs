@@ -1,0 +1,99 @@
+//! What manifests no longer ask for is undone: from the last spec, once, and only by what was seen since.
+
+use super::*;
+
+#[test]
+fn a_model_that_is_no_longer_named_is_undone_once() {
+    let mut scene = Scene::of(&loadout("{host: desk, models: [{model: small, state: loaded}]}"))
+        .sees(&[("s", Unloaded), ("o", Loaded)]);
+    let plan = scene.desk();
+    scene.obey(&plan);
+    scene.commit(&loadout("{host: desk, models: []}"));
+    let plan = scene.desk();
+    assert_eq!(deeds(&plan), ["unload s on swap"], "what it loaded, and not what somebody else loaded");
+    scene.obey(&plan);
+    assert!(deeds(&scene.desk()).is_empty());
+    assert_eq!(scene.desk().status.sync, Sync::InSync);
+}
+
+#[test]
+fn a_removed_loadout_is_undone_from_its_last_spec_and_then_forgotten() {
+    let mut scene =
+        Scene::of(&loadout("{host: desk, models: [{model: small, state: loaded}]}")).sees(&[("s", Unloaded)]);
+    let plan = scene.desk();
+    scene.obey(&plan);
+    scene.commit(BASE);
+    let gone = scene.desk();
+    assert_eq!(deeds(&gone), ["unload s on swap"]);
+    assert!(gone.status.reason.contains("gone"), "{}", gone.status.reason);
+    scene.obey(&gone);
+    assert!(plan_object(&scene.inputs(), &key("Loadout/desk")).is_none());
+    assert!(super::plan(&scene.inputs()).intents.is_empty());
+}
+
+#[test]
+fn what_another_loadout_holds_too_is_left_to_it() {
+    let mut scene = Scene::of(&loadout("{host: desk, models: [{model: small, state: loaded}]}")).sees(&[("s", Loaded)]);
+    let plan = scene.desk();
+    assert_eq!(plan.bookkeeping.len(), 1, "what is there as asked is adopted");
+    scene.obey(&plan);
+    let target = scene.inventory[&key("Loadout/desk")][0].target.clone();
+    let handed_over = loadout("{host: desk, models: [{model: small, state: loaded}]}")
+        .replace("kind: Loadout\nmetadata: {name: desk}", "kind: Loadout\nmetadata: {name: second}");
+    scene.inventory.insert(key("Loadout/second"), vec![holding(target)]);
+    scene.commit(&handed_over);
+    let gone = scene.desk();
+    assert!(gone.intents.is_empty());
+    assert_eq!(gone.bookkeeping.len(), 1);
+}
+
+#[test]
+fn two_removed_loadouts_that_hold_the_same_do_not_leave_it_to_each_other() {
+    let mut scene = Scene::of(&loadout("{host: desk, models: [{model: small, state: loaded}]}")).sees(&[("s", Loaded)]);
+    let plan = scene.desk();
+    scene.obey(&plan);
+    scene.commit(BASE);
+    let holdings = scene.inventory[&key("Loadout/desk")].clone();
+    let other = Arc::clone(&scene.removed[&key("Loadout/desk")]);
+    scene.inventory.insert(key("Loadout/second"), holdings);
+    scene.removed.insert(key("Loadout/second"), other);
+    assert_eq!(deeds(&scene.desk()), ["unload s on swap"]);
+}
+
+#[test]
+fn a_removed_runtime_waits_until_what_was_loaded_on_it_is_undone() {
+    let mut scene = Scene::of(&loadout("{host: desk, models: [{model: small, state: loaded}]}")).sees(&[("s", Loaded)]);
+    let plan = scene.desk();
+    scene.obey(&plan);
+    let target = scene.inventory[&key("Loadout/desk")][0].target.clone();
+    scene.inventory.insert(key("Runtime/swap"), vec![holding(target)]);
+    scene.commit(BASE.split("---\n").next().unwrap());
+    let runtime = plan_object(&scene.inputs(), &key("Runtime/swap")).unwrap();
+    assert!(runtime.intents.is_empty() && runtime.bookkeeping.is_empty(), "it does nothing itself");
+    let gone = scene.desk();
+    assert_eq!(deeds(&gone), ["unload s on swap"]);
+    scene.obey(&gone);
+    let runtime = plan_object(&scene.inputs(), &key("Runtime/swap")).unwrap();
+    assert_eq!(runtime.bookkeeping.len(), 1, "now it may go");
+}
+
+#[test]
+fn a_look_that_is_older_than_a_load_does_not_say_that_it_came_to_nothing() {
+    let mut scene =
+        Scene::of(&loadout("{host: desk, models: [{model: small, state: loaded}]}")).sees(&[("s", Unloaded)]);
+    let plan = scene.desk();
+    scene.obey(&plan);
+    scene.commit(BASE);
+    // The load was given up when the commit came, and the newest look is from before it began.
+    scene.look_at(&[("s", Unloaded)], earlier(1));
+    let waits = scene.desk();
+    assert_eq!((waits.bookkeeping.len(), waits.status.sync), (0, Sync::Unknown));
+    scene.look(&[("s", Loaded)]);
+    assert_eq!(deeds(&scene.desk()), ["unload s on swap"]);
+    // A clock that was set back does not hide what is seen.
+    scene.look_at(&[("s", Unloaded)], earlier(1));
+    for holdings in scene.inventory.values_mut() {
+        holdings[0].since = crate::core::clock::after(now(), Duration::from_secs(3_600));
+    }
+    assert_eq!(scene.desk().bookkeeping.len(), 1);
+}
