@@ -2,6 +2,7 @@
 
 mod blocked;
 mod exclusive;
+mod exhaustive;
 mod flow;
 mod idle;
 mod lease;
