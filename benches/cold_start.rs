@@ -121,7 +121,7 @@ pub fn plan(world: &World) -> usize {
         removed: &BTreeMap::new(),
         tasks: &BTreeMap::new(),
         histories: &BTreeMap::new(),
-        load_times: &BTreeMap::new(),
+        load_history: &BTreeMap::new(),
         scheduler: &SchedulerView::default(),
         refusals: &BTreeMap::new(),
         now: Timestamp::now(),

@@ -374,7 +374,7 @@ async fn learn(shared: &Shared, intent: &Intent) {
     if let Target::Model { runtime, served_as, .. } = &intent.target
         && let Ok(durations) = shared.store.load_durations(runtime, served_as).await
     {
-        shared.memory().note_load_times(runtime, served_as, durations);
+        shared.memory().note_load_history(runtime, served_as, durations);
     }
 }
 
@@ -383,7 +383,7 @@ pub fn learn_later(shared: &Arc<Shared>, at: &ModelAt) {
     let (shared, at) = (Arc::clone(shared), at.clone());
     tokio::spawn(async move {
         if let Ok(durations) = shared.store.load_durations(&at.runtime, &at.served_as).await {
-            shared.memory().note_load_times(&at.runtime, &at.served_as, durations);
+            shared.memory().note_load_history(&at.runtime, &at.served_as, durations);
         }
     });
 }

@@ -18,13 +18,15 @@ use crate::act::telemetry::nvml::Driver;
 use crate::act::telemetry::probe::Probe;
 use crate::core::{Kind, Name, ObjectKey, Observed};
 use crate::decide::dispatch::Input;
+use crate::decide::growth::{Growth, Look};
 use crate::decide::host_view::{GpuView, HostView};
 use crate::decide::reconcile::gpu_use;
+use crate::decide::reconcile::inputs::Inputs;
 use crate::decide::scheduler::{Event, GpuId};
 use crate::decide::view::RuntimeView;
 use crate::declare::world::World;
 
-use super::memory::fresh_for;
+use super::memory::{Memory, fresh_for};
 use super::picture::Picture;
 use super::shared::Shared;
 
@@ -78,6 +80,7 @@ async fn cards(shared: &Shared, options: &Options) {
         move || driver.look()
     });
     let mut pace = Pace::new(shared, options.every);
+    let mut growth = Growth::default();
     loop {
         let world = pace.world();
         let moment = pace.moment(shared);
@@ -94,6 +97,7 @@ async fn cards(shared: &Shared, options: &Options) {
         };
         let before = Arc::clone(&shared.memory().gpus);
         keep_gpus(shared, keep::hardware(&world, &before, &seen, moment));
+        learn_growth(shared, &mut growth);
         if !pace.next(shared, false).await {
             break;
         }
@@ -179,19 +183,42 @@ fn foreign_use(shared: &Shared) -> Vec<Event> {
     let now = shared.now();
     let memory = shared.memory();
     let inputs = memory.inputs(now);
-    let moves = |host: &Name, gpu: &Name| {
-        memory.scheduler.moving.keys().any(|at| {
-            let spec = inputs.world.runtime(&at.runtime);
-            spec.is_some_and(|spec| spec.host == *host && spec.gpu.as_ref() == Some(gpu))
-        })
-    };
-    let still = inputs.gpus.keys().filter(|(host, gpu)| !moves(host, gpu));
+    let still = inputs.gpus.keys().filter(|(host, gpu)| !moves_on(&memory, &inputs, host, gpu));
     still
         .map(|(host, gpu)| {
             let gb = gpu_use::foreign_on(&inputs, host, gpu);
             Event::ForeignUse { gpu: GpuId { host: host.clone(), gpu: gpu.clone() }, gb }
         })
         .collect()
+}
+
+/// Learns what the newest loads took of GPUs that are really measured. While a model comes or goes there, nothing is looked at.
+fn learn_growth(shared: &Shared, growth: &mut Growth) {
+    let now = shared.now();
+    let mut memory = shared.memory();
+    let mut learned = Vec::new();
+    {
+        let inputs = memory.inputs(now);
+        for ((host, gpu), seen) in inputs.gpus.iter().filter(|(at, _)| !moves_on(&memory, &inputs, &at.0, &at.1)) {
+            let view = seen.fresh(now).filter(|view| !view.simulated);
+            let loaded = gpu_use::models_on(&inputs, host, gpu);
+            let look = view.zip(loaded).map(|(view, loaded)| Look { used_gb: view.used_gb, loaded });
+            learned.extend(growth.look(&GpuId { host: host.clone(), gpu: gpu.clone() }, look));
+        }
+    }
+    for (at, gb) in learned {
+        tracing::debug!("{at} was measured to take {gb:.1} GB");
+        memory.note_load_took(&at.runtime, &at.served_as, gb);
+        shared.inbox.input(Input::Event(Event::Measured { at, gb }));
+    }
+}
+
+/// Whether a model comes or goes on a GPU.
+fn moves_on(memory: &Memory, inputs: &Inputs<'_>, host: &Name, gpu: &Name) -> bool {
+    memory.scheduler.moving.keys().any(|at| {
+        let spec = inputs.world.runtime(&at.runtime);
+        spec.is_some_and(|spec| spec.host == *host && spec.gpu.as_ref() == Some(gpu))
+    })
 }
 
 /// What the scheduler is to know of free disk space.

@@ -10,7 +10,8 @@ use std::time::Duration;
 use crate::core::{Kind, Name, ObjectKey, Observed, Timestamp};
 use crate::decide::host_view::{GpuView, Gpus, Hosts};
 use crate::decide::reconcile::{
-    Bookkeeping, Hold, Holding, Inputs, LoadTimes, ObjectHistory, ObjectPlan, Target, TaskFact, drift_loop, plan_object,
+    Bookkeeping, Hold, Holding, Inputs, LoadHistory, ObjectHistory, ObjectPlan, Target, TaskFact, drift_loop,
+    plan_object,
 };
 use crate::decide::scheduler::SchedulerView;
 use crate::decide::view::RuntimeView;
@@ -37,7 +38,7 @@ pub struct Memory {
     pub inventory: Arc<BTreeMap<ObjectKey, Vec<Holding>>>,
     pub removed: Arc<BTreeMap<ObjectKey, Arc<Object>>>,
     pub tasks: Arc<BTreeMap<String, TaskFact>>,
-    pub load_times: Arc<BTreeMap<(Name, String), LoadTimes>>,
+    pub load_history: Arc<BTreeMap<(Name, String), LoadHistory>>,
     /// What the scheduler held and did when it was last looked at.
     pub scheduler: Arc<SchedulerView>,
     /// What the scheduler answered when an object asked for something just now.
@@ -66,7 +67,7 @@ impl Memory {
             removed: &self.removed,
             tasks: &self.tasks,
             histories: &self.histories,
-            load_times: &self.load_times,
+            load_history: &self.load_history,
             scheduler: &self.scheduler,
             refusals: &self.refusals,
             now,
@@ -396,16 +397,23 @@ impl Memory {
     }
 
     /// Notes how a load went, for the next plan's expectation.
-    pub fn note_load_times(&mut self, runtime: &Name, served_as: &str, mut durations_ms: Vec<u64>) {
+    pub fn note_load_history(&mut self, runtime: &Name, served_as: &str, mut durations_ms: Vec<u64>) {
         if durations_ms.is_empty() {
             return;
         }
         durations_ms.sort_unstable();
-        let times = LoadTimes {
-            median_ms: durations_ms[durations_ms.len() / 2],
-            samples: u32::try_from(durations_ms.len()).unwrap_or(u32::MAX),
-        };
-        Arc::make_mut(&mut self.load_times).insert((runtime.clone(), served_as.to_owned()), times);
+        let known = self.load_history_of(runtime, served_as);
+        known.median_ms = durations_ms[durations_ms.len() / 2];
+        known.samples = u32::try_from(durations_ms.len()).unwrap_or(u32::MAX);
+    }
+
+    /// Notes how much GPU memory a load was measured to take.
+    pub fn note_load_took(&mut self, runtime: &Name, served_as: &str, gb: f64) {
+        self.load_history_of(runtime, served_as).took_gb = Some(gb);
+    }
+
+    fn load_history_of(&mut self, runtime: &Name, served_as: &str) -> &mut LoadHistory {
+        Arc::make_mut(&mut self.load_history).entry((runtime.clone(), served_as.to_owned())).or_default()
     }
 
     /// The picture of this moment.
@@ -423,7 +431,7 @@ impl Memory {
             inventory: Arc::clone(&self.inventory),
             removed: Arc::clone(&self.removed),
             tasks: Arc::clone(&self.tasks),
-            load_times: Arc::clone(&self.load_times),
+            load_history: Arc::clone(&self.load_history),
             scheduler: Arc::clone(&self.scheduler),
             refusals: Arc::clone(&self.refusals),
             store_problem: self.store_problem.clone(),

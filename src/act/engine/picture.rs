@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use crate::core::{Name, ObjectKey, Observed, Revision, Timestamp};
 use crate::decide::host_view::{Gpus, Hosts};
 pub use crate::decide::reconcile::{Correction, Failure, ObjectHistory};
-use crate::decide::reconcile::{Hold, Holding, Inputs, LoadTimes, ObjectStatus, TaskFact, plan};
+use crate::decide::reconcile::{Hold, Holding, Inputs, LoadHistory, ObjectStatus, TaskFact, plan};
 use crate::decide::scheduler::SchedulerView;
 use crate::decide::view::RuntimeView;
 use crate::declare::world::{Object, World};
@@ -36,7 +36,7 @@ pub struct Picture {
     /// The last version of objects that are gone from Git but still hold something.
     pub removed: Arc<BTreeMap<ObjectKey, Arc<Object>>>,
     pub tasks: Arc<BTreeMap<String, TaskFact>>,
-    pub load_times: Arc<BTreeMap<(Name, String), LoadTimes>>,
+    pub load_history: Arc<BTreeMap<(Name, String), LoadHistory>>,
     /// What the scheduler holds, drains and keeps waiting.
     pub scheduler: Arc<SchedulerView>,
     /// What the scheduler answered when an object asked for something just now.
@@ -58,7 +58,7 @@ impl Picture {
             removed: &self.removed,
             tasks: &self.tasks,
             histories: &self.histories,
-            load_times: &self.load_times,
+            load_history: &self.load_history,
             scheduler: &self.scheduler,
             refusals: &self.refusals,
             now,

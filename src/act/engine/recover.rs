@@ -70,7 +70,7 @@ pub async fn recover(store: &Store, clock: &Arc<dyn Clock>) -> Result<Recovered,
     let (tasks, objects) = tasks(store, &mut memory).await?;
     let interrupted = tasks.iter().filter(|stored| stored.phase == Phase::Running).count();
     let mut history = durations(store).await?;
-    history.extend(load_times(store, &mut memory).await?);
+    history.extend(load_history(store, &mut memory).await?);
     store.lock_spans_end_all(now).await?;
     let restored = Restored {
         config: config::of(&memory.world, memory.views(), now),
@@ -197,7 +197,7 @@ async fn durations(store: &Store) -> Result<Vec<Event>, StoreError> {
 }
 
 /// How long earlier loads took, for the planner and, as events, for the scheduler.
-async fn load_times(store: &Store, memory: &mut Memory) -> Result<Vec<Event>, StoreError> {
+async fn load_history(store: &Store, memory: &mut Memory) -> Result<Vec<Event>, StoreError> {
     let mut wanted: Vec<(Name, String)> = Vec::new();
     for (object, model) in memory.world.models() {
         for served in &model.served_by {
@@ -210,7 +210,7 @@ async fn load_times(store: &Store, memory: &mut Memory) -> Result<Vec<Event>, St
     let mut events = Vec::new();
     for (runtime, served_as) in wanted {
         if let Some(durations) = known.get(&(runtime.clone(), served_as.clone())) {
-            memory.note_load_times(&runtime, &served_as, durations.clone());
+            memory.note_load_history(&runtime, &served_as, durations.clone());
             let at = ModelAt { runtime, served_as: served_as.into() };
             events.extend(durations.iter().rev().map(|ms| Event::LoadTook { at: at.clone(), ms: *ms }));
         }

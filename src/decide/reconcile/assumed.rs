@@ -13,7 +13,7 @@ use crate::declare::manifest::kind::loadout::DesiredState;
 use crate::declare::world::{Object, World};
 
 use super::history::ObjectHistory;
-use super::inputs::{Holding, Inputs, LoadTimes, TaskFact, TaskPhase};
+use super::inputs::{Holding, Inputs, LoadHistory, TaskFact, TaskPhase};
 use super::plan::{Plan, Target};
 use super::planner::plan;
 use super::status::Hold;
@@ -28,7 +28,7 @@ pub struct Assumed {
     pub runtimes: BTreeMap<Name, Observed<RuntimeView>>,
     pub inventory: BTreeMap<ObjectKey, Vec<Holding>>,
     pub tasks: BTreeMap<String, TaskFact>,
-    pub load_times: BTreeMap<(Name, String), LoadTimes>,
+    pub load_history: BTreeMap<(Name, String), LoadHistory>,
     pub histories: BTreeMap<ObjectKey, ObjectHistory>,
     /// Nobody holds anything.
     pub scheduler: SchedulerView,
@@ -99,7 +99,7 @@ pub fn plan_between(base: &World, head: &World, now: Timestamp) -> Plan {
         removed: &removed,
         tasks: &assumed.tasks,
         histories: &assumed.histories,
-        load_times: &assumed.load_times,
+        load_history: &assumed.load_history,
         scheduler: &assumed.scheduler,
         refusals: &assumed.refusals,
         now,

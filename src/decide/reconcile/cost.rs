@@ -11,11 +11,11 @@ use super::status::ObjectStatus;
 #[must_use]
 pub fn of_model(inputs: &Inputs<'_>, runtime: &Name, served_as: &str, model: Option<&ModelSpec>, sign: f64) -> Cost {
     let gpu = gpu_of(inputs, runtime);
-    let times = inputs.load_times.get(&(runtime.clone(), served_as.to_owned())).filter(|_| sign > 0.0);
+    let times = inputs.load_history.get(&(runtime.clone(), served_as.to_owned())).filter(|_| sign > 0.0);
     Cost {
         vram_gb: gpu.as_ref().and_then(|_| vram_gb(inputs, runtime, served_as, model)).map(|gb| gb * sign),
         gpu,
-        expected_ms: times.map(|times| times.median_ms),
+        expected_ms: times.filter(|times| times.samples > 0).map(|times| times.median_ms),
         samples: times.map_or(0, |times| times.samples),
         ..Cost::default()
     }
@@ -28,15 +28,14 @@ pub fn gpu_of(inputs: &Inputs<'_>, runtime: &Name) -> Option<String> {
     spec.gpu.as_ref().map(|gpu| format!("{}/{gpu}", spec.host))
 }
 
-/// GPU memory of a model in GB: the larger of what is declared and what the runtime reports.
+/// GPU memory of a model in GB: the largest of what is declared, what the runtime reports and what its newest load was
+/// measured to take.
 #[must_use]
 pub fn vram_gb(inputs: &Inputs<'_>, runtime: &Name, served_as: &str, model: Option<&ModelSpec>) -> Option<f64> {
     let seen = inputs.fresh_view(runtime).and_then(|view| view.model(served_as)).and_then(|model| model.vram_gb);
     let declared = model.and_then(ModelSpec::full_vram_gb);
-    match (seen, declared) {
-        (Some(seen), Some(declared)) => Some(seen.max(declared)),
-        (one, other) => one.or(other),
-    }
+    let took = inputs.load_history.get(&(runtime.clone(), served_as.to_owned())).and_then(|loads| loads.took_gb);
+    [seen, declared, took].into_iter().flatten().reduce(f64::max)
 }
 
 /// Where a status says its knowledge comes from when that is one runtime.

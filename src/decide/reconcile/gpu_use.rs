@@ -1,7 +1,10 @@
 //! What our own models take of a GPU, as runtimes report it, and what is left for others to have taken.
 
+use std::collections::BTreeSet;
+
 use crate::core::Name;
 use crate::decide::host_view::foreign_gb;
+use crate::decide::scheduler::ModelAt;
 use crate::decide::view::ModelState;
 
 use super::cost;
@@ -46,6 +49,24 @@ pub fn loaded_on(inputs: &Inputs<'_>, host: &Name, gpu: &Name) -> Loaded {
         }
     }
     loaded
+}
+
+/// The models that runtimes report loaded on one GPU, and that can take memory of it. None while it is not known what a
+/// runtime there holds.
+#[must_use]
+pub fn models_on(inputs: &Inputs<'_>, host: &Name, gpu: &Name) -> Option<BTreeSet<ModelAt>> {
+    let mut loaded = BTreeSet::new();
+    for (object, spec) in inputs.world.runtimes() {
+        if spec.host != *host || spec.gpu.as_ref() != Some(gpu) || !spec.adapter.is_driven() {
+            continue;
+        }
+        let runtime = &object.document.key.name;
+        let models = inputs.fresh_view(runtime)?.models.iter();
+        let is_loaded = models.filter(|model| model.state == ModelState::Loaded);
+        loaded
+            .extend(is_loaded.map(|model| ModelAt { runtime: runtime.clone(), served_as: model.name.as_str().into() }));
+    }
+    Some(loaded)
 }
 
 /// GPU memory that belongs to none of our models, in GB. None without a fresh measurement, on a simulated GPU, and while

@@ -29,7 +29,7 @@ pub struct Inputs<'a> {
     /// The tasks that committed Tasks became, by id.
     pub tasks: &'a BTreeMap<String, TaskFact>,
     pub histories: &'a BTreeMap<ObjectKey, ObjectHistory>,
-    pub load_times: &'a BTreeMap<(Name, String), LoadTimes>,
+    pub load_history: &'a BTreeMap<(Name, String), LoadHistory>,
     /// What the scheduler holds and does.
     pub scheduler: &'a SchedulerView,
     /// What the scheduler answered when an object asked for something just now, until the object is planned anew.
@@ -66,11 +66,14 @@ pub enum TaskPhase {
     Cancelled,
 }
 
-/// How long earlier loads of a model on a runtime took.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct LoadTimes {
+/// What is known from earlier loads of a model on a runtime.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct LoadHistory {
+    /// How long they took; means something when there are samples.
     pub median_ms: u64,
     pub samples: u32,
+    /// GPU memory that the newest one was measured to take, in GB.
+    pub took_gb: Option<f64>,
 }
 
 impl<'a> Inputs<'a> {

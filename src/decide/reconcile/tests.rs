@@ -64,7 +64,7 @@ struct Scene {
     removed: BTreeMap<ObjectKey, Arc<Object>>,
     tasks: BTreeMap<String, TaskFact>,
     histories: BTreeMap<ObjectKey, ObjectHistory>,
-    load_times: BTreeMap<(Name, String), LoadTimes>,
+    load_history: BTreeMap<(Name, String), LoadHistory>,
     scheduler: SchedulerView,
     refusals: BTreeMap<ObjectKey, Hold>,
 }
@@ -130,7 +130,7 @@ impl Scene {
             removed: &self.removed,
             tasks: &self.tasks,
             histories: &self.histories,
-            load_times: &self.load_times,
+            load_history: &self.load_history,
             scheduler: &self.scheduler,
             refusals: &self.refusals,
             now: now(),

@@ -8,12 +8,14 @@ use arcology::act::clock::{SystemClock, SystemSteady};
 use arcology::act::engine::picture::Picture;
 use arcology::act::engine::{Engine, Options};
 use arcology::act::{source, telemetry};
+use arcology::core::clock::millis_since;
 use arcology::core::{Name, Reading, Timestamp};
 use arcology::decide::host_view::GpuView;
 use arcology::decide::reconcile::gpu_use::foreign_on;
 use arcology::declare::manifest::kind::task::TaskSpec;
 
 use super::fake::FakeNvml;
+use crate::double::llama_swap::{Double, Model, Version};
 use crate::up::harness::git;
 
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -58,11 +60,15 @@ struct Running {
 
 impl Running {
     async fn start(fake: &FakeNvml) -> Self {
+        Self::start_with(fake, WORLD).await
+    }
+
+    async fn start_with(fake: &FakeNvml, world: &str) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let repo = dir.path().join("repo");
         std::fs::create_dir_all(repo.join("manifests")).unwrap();
         git(&repo, &["init", "-q", "-b", "main"]);
-        commit(&repo, WORLD);
+        commit(&repo, world);
         let state_dir = dir.path().join("state");
         let options = Options {
             source: source::Options::new(repo.display().to_string(), state_dir.clone()),
@@ -206,5 +212,57 @@ async fn a_machine_without_a_driver_is_an_ordinary_machine() {
     let running = Running::start(&fake).await;
     let (_, why) = gpu(&running, "desk", "big", "unknown by NVML").await;
     assert_eq!(why, "NVIDIA's driver is not loaded; nvidia-smi says more");
+    running.engine.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_load_really_took_counts_from_then_on() {
+    let fake = FakeNvml::new("present");
+    let double = Double::start(Version::V250, vec![Model::new("chat")]).await;
+    double.hold("chat");
+    let rest = format!(
+        "---
+apiVersion: arcology/v1alpha1
+kind: Runtime
+metadata: {{name: swap}}
+spec: {{host: desk, gpu: big, adapter: llama-swap, endpoint: '{}', observeEvery: 1s}}
+---
+apiVersion: arcology/v1alpha1
+kind: Model
+metadata: {{name: chat}}
+spec: {{type: llm, servedBy: [{{runtime: swap}}], vramGb: 6}}
+",
+        double.endpoint()
+    );
+    let wants = "models: [{model: textrank, state: loaded}, {model: chat, state: loaded}]";
+    let running = Running::start_with(&fake, &(WORLD.to_owned() + &rest)).await;
+    // A look at the card that is newer than the first word of the runtime, and so knows that nothing is loaded.
+    running
+        .until("the card was seen since the runtime was", |picture, _| {
+            let swap = picture.views.get(&name("swap")).and_then(|seen| seen.at()).ok_or("not seen")?;
+            let big = picture.gpus.get(&(name("desk"), name("big"))).and_then(|seen| seen.at()).ok_or("no card")?;
+            if millis_since(swap, big) > 100 { Ok(()) } else { Err("not yet".to_owned()) }
+        })
+        .await;
+    let world = WORLD.replace("models: [{model: textrank, state: loaded}]", wants) + &rest;
+    commit(&running.dir.path().join("repo"), &world);
+    running
+        .until("it is being loaded", |picture, _| {
+            if picture.scheduler.moving.is_empty() { Err("nothing moves".to_owned()) } else { Ok(()) }
+        })
+        .await;
+    fake.set("loaded");
+    double.release("chat");
+    running
+        .until("it is said to take the 8 GB that it was measured to take", |picture, now| {
+            let known = picture.load_history.get(&(name("swap"), "chat".to_owned()));
+            let big = picture.scheduler.gpus.values().find(|gpu| gpu.models_gb == 8.0);
+            let foreign = foreign_on(&picture.inputs(now), &name("desk"), &name("big"));
+            match (known.and_then(|known| known.took_gb), big, foreign) {
+                (Some(8.0), Some(_), Some(9.5)) => Ok(()),
+                other => Err(format!("{other:?}")),
+            }
+        })
+        .await;
     running.engine.stop().await;
 }

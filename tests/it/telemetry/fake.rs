@@ -9,7 +9,8 @@ pub struct FakeNvml {
 }
 
 impl FakeNvml {
-    /// A driver of today in this state: `present`, `none`, `unloaded`, `forbidden`, `lost`, `silent`, `absurd`, `crowded` or `hang`.
+    /// A driver of today in this state: `present`, `none`, `unloaded`, `forbidden`, `lost`, `silent`, `absurd`, `crowded`, `hang`, or `loaded`, which
+    /// is `present` with 8 GB more in use on the first card.
     pub fn new(state: &str) -> Self {
         Self::compiled(state, &[])
     }

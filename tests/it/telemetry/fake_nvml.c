@@ -90,7 +90,7 @@ int nvmlDeviceGetMemoryInfo_v2(void *device, memory_v2 *memory) {
     if (code != SUCCESS) return code;
     memory->total = (first(device) ? 32 : 12) * GB;
     memory->reserved = GB / 2;
-    memory->used = 9 * GB;
+    memory->used = (first(device) && is("loaded") ? 17 : 9) * GB;
     memory->free = memory->total - memory->used - memory->reserved;
     if (is("absurd") && first(device)) memory->free = ~0ull;
     return SUCCESS;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use crate::core::{Name, ObjectKey, Observed, Timestamp};
 use crate::decide::host_view::{Gpus, Hosts};
 use crate::decide::reconcile::{
-    Hold, Holding, Inputs, LoadTimes, ObjectHistory, ObjectPlan, Sync, Target, TaskFact, drift_loop, plan_object,
+    Hold, Holding, Inputs, LoadHistory, ObjectHistory, ObjectPlan, Sync, Target, TaskFact, drift_loop, plan_object,
 };
 use crate::decide::scheduler::SchedulerView;
 use crate::decide::view::RuntimeView;
@@ -23,7 +23,7 @@ pub struct Memory {
     pub removed: BTreeMap<ObjectKey, Arc<Object>>,
     pub histories: BTreeMap<ObjectKey, ObjectHistory>,
     pub tasks: BTreeMap<String, TaskFact>,
-    pub load_times: BTreeMap<(Name, String), LoadTimes>,
+    pub load_history: BTreeMap<(Name, String), LoadHistory>,
     /// What the scheduler held and did when it was last looked at.
     pub scheduler: SchedulerView,
     /// What the scheduler answered when an object asked for something just now.
@@ -55,7 +55,7 @@ impl Memory {
             removed: &self.removed,
             tasks: &self.tasks,
             histories: &self.histories,
-            load_times: &self.load_times,
+            load_history: &self.load_history,
             gpus: &self.gpus,
             hosts: &self.hosts,
             scheduler: &self.scheduler,
