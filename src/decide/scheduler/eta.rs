@@ -9,7 +9,7 @@ use super::id::{ModelAt, Moment, TaskSeq};
 use super::line::LineKey;
 use super::options::Plan;
 use super::state::{Stage, State};
-use super::table::Table;
+use super::table::{Gpu, Table};
 use super::view::Eta;
 
 /// How many of the newest runs count.
@@ -136,7 +136,8 @@ impl State {
         window_of(&super::options::chain(&key.chain), plan, &self.table, &self.durations)
     }
 
-    /// When a task is expected to be done, seen from `now`. None without enough samples of it or of what goes first.
+    /// When a task is expected to be done, seen from `now`. None without enough samples of it or of what goes first,
+    /// and while a lease has its GPU.
     #[must_use]
     pub fn eta(&self, task: TaskSeq, now: Moment) -> Option<Eta> {
         let entry = self.tasks.get(&task)?;
@@ -157,8 +158,12 @@ impl State {
         let own = self.band_of_line(line)?;
         let runtime = &self.table.runtimes[choice.runtime];
         let gpu = runtime.gpu.map(|gpu| &self.table.gpus[gpu]);
+        if gpu.is_some_and(Gpu::is_leased) {
+            // Its holder lets go when he likes, and renews it as long as he likes: any figure would be made up.
+            return None;
+        }
         let of_runtime = runtime.lines.iter().copied().filter(|_| gpu.is_none());
-        let lines = gpu.map(super::table::Gpu::lines).into_iter().flatten().chain(of_runtime);
+        let lines = gpu.map(Gpu::lines).into_iter().flatten().chain(of_runtime);
         let slots = match gpu {
             Some(gpu) => gpu.policy.gpu_shared_slots,
             None => runtime.config.as_ref().map_or(1, |config| config.slots),

@@ -172,6 +172,14 @@ impl Gpu {
         self.holders.len() + self.shared_leases.len()
     }
 
+    /// Whether a lease has it for itself, or is about to.
+    pub(super) fn is_leased(&self) -> bool {
+        match &self.lock {
+            Lock::Shared => false,
+            Lock::Draining { by, .. } | Lock::Exclusive { by } => matches!(by, Holder::Lease(_)),
+        }
+    }
+
     /// Whether it takes another shared holder.
     pub(super) fn has_slot(&self) -> bool {
         self.lock == Lock::Shared && self.taken() < self.policy.gpu_shared_slots as usize

@@ -172,3 +172,19 @@ fn the_planner_is_told_when_a_load_or_an_unload_must_wait() {
     assert_eq!(desk.mode(), "exclusive");
     assert_eq!(refused(&desk.apply(claim("tiny", ClaimVerb::Load))), "ExclusiveHeld");
 }
+
+#[test]
+fn nobody_knows_when_a_lease_ends_so_no_eta_is_made_up() {
+    let mut desk = Desk::new(|_| {});
+    for ms in [10_000, 20_000, 60_000] {
+        desk.apply(Event::Took { capability: "text.generate".into(), model: Some(name("chat")), ms });
+    }
+    desk.apply(lease("a", |_| {}));
+    for runtime in ["swap", "film"] {
+        desk.seen(runtime, &[]);
+    }
+    let (task, _) = desk.submit("text.generate", |request| request.model = Some(name("chat")));
+    assert_eq!((desk.why(task), desk.state.eta(task, desk.now)), ("Leased", None));
+    desk.apply(Event::LeaseReleased("a".into()));
+    assert!(desk.state.eta(task, desk.now).is_some());
+}

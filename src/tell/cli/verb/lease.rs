@@ -211,6 +211,7 @@ fn acquire(client: &Client, wish: &Wish, ui: &mut Ui) -> Outcome<Value> {
     let mut lease = client.post("/v1/leases", &body)?;
     let id = shown(&lease, "id");
     let mut beat = Heartbeat::new(wish.ttl);
+    let mut told = None;
     while lease["granted"] != true {
         if wish.within.is_some_and(|within| began.elapsed() >= within) {
             release(client, &id)?;
@@ -218,7 +219,15 @@ fn acquire(client: &Client, wish: &Wish, ui: &mut Ui) -> Outcome<Value> {
             return Err(Failure::new(format!("{} is not free: {why}", gpus.join(", "))).hint("arcology lease list"));
         }
         let why = text(&lease, "why.message").map(|why| format!(": {why}")).unwrap_or_default();
-        ui.progress(&format!("waiting for {}{why}", gpus.join(", ")));
+        let line = format!("waiting for {}{why}", gpus.join(", "));
+        let reason = text(&lease, "why.reason");
+        if !ui.shows_progress() && told != reason {
+            // A log has no line that changes: each reason is told once.
+            ui.say(&line);
+            told = reason;
+        } else {
+            ui.progress(&line);
+        }
         std::thread::sleep(LOOK_EVERY.min(Duration::from_secs(first_wait)));
         beat.show(client, &id)?;
         lease = find(client, &id)?;
