@@ -2,7 +2,7 @@
 //! ends when nobody waits for it any more.
 
 use std::collections::BTreeSet;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Mutex, PoisonError};
@@ -25,9 +25,9 @@ use crate::declare::manifest::kind::options;
 use crate::declare::manifest::kind::options::exec::{ExecOptions, Program, Sandboxing};
 use crate::declare::manifest::kind::runtime::{AdapterKind, RuntimeSpec};
 
-use super::folder;
 use super::probe::Protection;
 use super::run::{Run, found};
+use super::{family, folder};
 
 /// Runs at once when the manifest does not say it.
 const SLOTS: u32 = 4;
@@ -75,7 +75,15 @@ impl Exec {
             return Err(bad(message));
         }
         let home = places.state_dir.join("exec").join(name.as_str());
-        folder::tidy(&home);
+        if let Some(path) = options.readable.iter().find(|path| shows(path, places)) {
+            let message = format!(
+                "`readable` of runtime `{name}` cannot hold {path}: it would show Arcology's own state or tokens"
+            );
+            return Err(bad(message));
+        }
+        for mark in folder::tidy(&home) {
+            family::end_marked(&mark);
+        }
         let slots = usize::try_from(spec.slots.unwrap_or(SLOTS)).unwrap_or(1);
         Ok(Self {
             options: Arc::new(options),
@@ -201,6 +209,16 @@ impl Exec {
         work.await
             .unwrap_or_else(|error| Err(RuntimeError::new(Fault::RuntimeError, format!("the run broke off: {error}"))))
     }
+}
+
+/// Whether programs that may read `path` could read what is Arcology's alone.
+fn shows(path: &str, places: &Places) -> bool {
+    let real = |path: &Path| path.canonicalize().or_else(|_| std::path::absolute(path)).unwrap_or_default();
+    let path = real(Path::new(path));
+    [&places.credentials_dir, &places.state_dir].iter().any(|own| {
+        let own = real(own);
+        own.starts_with(&path) || path.starts_with(&own)
+    })
 }
 
 fn model(name: &str) -> ModelView {

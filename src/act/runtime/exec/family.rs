@@ -3,13 +3,21 @@
 
 use std::collections::{HashMap, HashSet};
 use std::fs;
+use std::os::unix::fs::MetadataExt as _;
 
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 
 /// The variable that carries the mark of a run.
 pub(super) const MARK: &str = "ARCOLOGY_RUN";
+/// The most open files of one process that are looked at.
+const OPEN_FILES_MAX: usize = 65_536;
+/// The bytes of one block in the figures of the kernel.
+const BLOCK_BYTES: u64 = 512;
 /// The longest environment that is looked through for a mark, in bytes.
 const ENVIRONMENT_BYTES_MAX: usize = 64 * 1024;
+
+/// The number of no process.
+const NOBODY: i32 = 0;
 
 /// A process as the kernel tells of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,6 +48,8 @@ pub(super) struct Family {
 pub(super) struct Taken {
     pub processes: u32,
     pub memory_bytes: u64,
+    /// Of files that are open and have no name any more, so that no folder shows them.
+    pub unnamed_bytes: u64,
 }
 
 impl Family {
@@ -124,8 +134,31 @@ impl Taken {
         Self {
             processes: u32::try_from(members.len()).unwrap_or(u32::MAX),
             memory_bytes: members.iter().map(resident).fold(0, u64::saturating_add),
+            unnamed_bytes: unnamed_bytes(members),
         }
     }
+}
+
+/// The size of files that members hold open and that were removed, or never had a name.
+fn unnamed_bytes(members: &[Process]) -> u64 {
+    let mut files = HashMap::new();
+    for process in members {
+        let Ok(open) = fs::read_dir(format!("/proc/{}/fd", process.id)) else { continue };
+        for entry in open.take(OPEN_FILES_MAX).flatten() {
+            if let Ok(file) = fs::metadata(entry.path())
+                && file.is_file()
+                && file.nlink() == 0
+            {
+                files.insert((file.dev(), file.ino()), file.blocks().saturating_mul(BLOCK_BYTES));
+            }
+        }
+    }
+    files.into_values().fold(0, u64::saturating_add)
+}
+
+/// Ends what a run of an earlier process left, told by its mark.
+pub(super) fn end_marked(mark: &str) {
+    Family::new(NOBODY, mark).signal(Signal::KILL, true);
 }
 
 /// Signals exactly this process: if its id was given to another one meanwhile, that one is left alone.

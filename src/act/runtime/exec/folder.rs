@@ -5,7 +5,9 @@ use std::fs::{self, DirBuilder, File};
 use std::io::{self, Read as _, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
+use std::sync::LazyLock;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::SystemTime;
 
 use rustix::fs::{Mode, OFlags};
 
@@ -22,6 +24,12 @@ const BLOCK_BYTES: u64 = 512;
 
 /// Numbers the runs of this process.
 static RUNS: AtomicU64 = AtomicU64::new(0);
+/// What the marks of this process begin with: its id and when it first asked, since in a container every process may have the
+/// same id.
+static OWN: LazyLock<String> = LazyLock::new(|| {
+    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    format!("run-{}-{:x}-", std::process::id(), since.as_nanos())
+});
 
 /// A folder that is removed when it is dropped.
 #[derive(Debug)]
@@ -43,7 +51,7 @@ pub(super) struct Lying {
 impl Folder {
     /// Makes a folder below `home`.
     pub fn new(home: &Path) -> io::Result<Self> {
-        let mark = format!("run-{}-{}", std::process::id(), RUNS.fetch_add(1, Ordering::Relaxed));
+        let mark = format!("{}{}", *OWN, RUNS.fetch_add(1, Ordering::Relaxed));
         let root = std::path::absolute(home)?.join(&mark);
         DirBuilder::new().recursive(true).mode(0o700).create(home)?;
         DirBuilder::new().mode(0o700).create(&root)?;
@@ -155,28 +163,41 @@ impl Folder {
     }
 }
 
-impl Drop for Folder {
-    fn drop(&mut self) {
-        if let Err(error) = remove(&self.root) {
-            tracing::warn!(folder = %self.root.display(), %error, "the folder of a run could not be removed; remove it by hand");
+impl Folder {
+    /// Removes it, also while somebody weighs it. Dropping it does the same, where that was forgotten.
+    pub fn remove(&self) {
+        match remove(&self.root) {
+            Ok(()) => {}
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) => {
+                let folder = self.root.display();
+                tracing::warn!(%folder, %error, "the folder of a run could not be removed; remove it by hand");
+            }
         }
     }
 }
 
-/// Removes what runs of an earlier process left below `home`.
-pub(super) fn tidy(home: &Path) {
-    let Ok(entries) = fs::read_dir(home) else { return };
-    let own = format!("run-{}-", std::process::id());
+impl Drop for Folder {
+    fn drop(&mut self) {
+        self.remove();
+    }
+}
+
+/// Removes what runs of an earlier process left below `home`, and hands back their marks.
+pub(super) fn tidy(home: &Path) -> Vec<String> {
+    let Ok(entries) = fs::read_dir(home) else { return Vec::new() };
+    let mut marks = Vec::new();
     for entry in entries.flatten() {
-        let name = entry.file_name();
-        let name = name.to_string_lossy();
-        if name.starts_with("run-")
-            && !name.starts_with(&own)
-            && let Err(error) = remove(&entry.path())
-        {
+        let Ok(name) = entry.file_name().into_string() else { continue };
+        if !name.starts_with("run-") || name.starts_with(OWN.as_str()) {
+            continue;
+        }
+        if let Err(error) = remove(&entry.path()) {
             tracing::warn!(folder = %entry.path().display(), %error, "what an earlier run left could not be removed");
         }
+        marks.push(name);
     }
+    marks
 }
 
 /// Removes a folder whatever it holds. Folders in it are emptied by moving what they hold up, so that the deepest tree needs
@@ -340,7 +361,7 @@ mod tests {
         let home = home.path().join("exec/desk");
         fs::create_dir_all(home.join("run-1-1/out/x")).unwrap();
         fs::create_dir_all(home.join("mine")).unwrap();
-        tidy(&home);
+        assert_eq!(tidy(&home), ["run-1-1"]);
         assert!(folder.outputs().exists() && home.join("mine").exists() && !home.join("run-1-1").exists());
     }
 }

@@ -153,9 +153,9 @@ mod tests {
         assert_eq!(whole.missing(), None);
         assert!(whole.counts_processes());
         let poor = Protection { without: Some("bubblewrap is not installed".into()), ..Protection::default() };
-        insta::assert_snapshot!(poor.missing().unwrap(), @"");
+        insta::assert_snapshot!(poor.missing().unwrap(), @"bubblewrap is not installed: programs can read and write whatever this user can, and reach the network and other processes; setpriv is not installed: programs can gain privileges; prlimit is not installed: one process is not held by the kernel before the watch sees it; it is protected by a watch on time, memory, processes, disk and output");
         let some = Protection { setpriv: Some("/usr/bin/setpriv".into()), prlimit: whole.prlimit, ..poor };
-        insta::assert_snapshot!(some.missing().unwrap(), @"");
+        insta::assert_snapshot!(some.missing().unwrap(), @"bubblewrap is not installed: programs can read and write whatever this user can, and reach the network and other processes; it is protected by no new privileges, limits of the kernel for each process, a watch on time, memory, processes, disk and output");
         assert!(!some.counts_processes());
     }
 }

@@ -58,28 +58,39 @@ impl Run {
             Ok((Arc::new(folder), inputs, text_file))
         })
         .await?;
-        let seen = Seen::of(&self.protection, &folder);
+        let worked = self.work(&folder, &inputs, text_file.as_deref(), settings, began).await;
+        // A folder may hold much, so it is not removed on a thread that others wait for.
+        drop(tokio::task::spawn_blocking(move || folder.remove()).await);
+        let (outputs, peak) = worked?;
+        let figures = BTreeMap::from([
+            ("wall_ms".to_owned(), began.elapsed().as_secs_f64() * 1e3),
+            ("peak_memory_mb".to_owned(), u32::try_from(peak / (1024 * 1024)).unwrap_or(u32::MAX).into()),
+        ]);
+        Ok(Outcome { outputs, model: self.invocation.model, prompt: None, figures })
+    }
+
+    /// The steps in order: their results, and the most memory that one took.
+    async fn work(
+        &self,
+        folder: &Arc<Folder>,
+        inputs: &[String],
+        text_file: Option<&str>,
+        settings: BTreeMap<String, String>,
+        began: Instant,
+    ) -> Result<(Vec<Output>, u64), RuntimeError> {
+        let seen = Seen::of(&self.protection, folder);
         let values = Values {
             inputs: inputs.iter().map(|name| seen.inputs.join(name)).collect(),
-            text_file: text_file.as_ref().map(|name| seen.inputs.join(name)),
+            text_file: text_file.map(|name| seen.inputs.join(name)),
             model: self.model_value.clone(),
             settings,
         };
         self.progress.say(&self.protection.in_words());
         let mut peak = 0;
         for (step, n) in self.program.steps.iter().zip(1..) {
-            let bytes = self.step(n, step, &folder, &seen, &values, began + self.time).await?;
-            peak = peak.max(bytes);
+            peak = peak.max(self.step(n, step, folder, &seen, &values, began + self.time).await?);
         }
-        let outputs = self.results(&folder).await?;
-        let figures = BTreeMap::from([
-            ("wall_ms".to_owned(), began.elapsed().as_secs_f64() * 1e3),
-            ("peak_memory_mb".to_owned(), u32::try_from(peak / (1024 * 1024)).unwrap_or(u32::MAX).into()),
-        ]);
-        // A folder may hold much, so it is not removed on a thread that others wait for.
-        let removing = tokio::task::spawn_blocking(move || drop(folder));
-        drop(removing.await);
-        Ok(Outcome { outputs, model: self.invocation.model, prompt: None, figures })
+        Ok((self.results(folder).await?, peak))
     }
 
     /// Runs one step, for each of its files where it has some; the most memory that it took.

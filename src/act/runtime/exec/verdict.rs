@@ -44,12 +44,13 @@ pub(super) enum Exit {
 
 /// What a command takes more of than it may.
 pub(super) fn excess(limits: &Limits, taken: &Taken, lying: Lying) -> Option<Cause> {
+    let disk_bytes = lying.bytes.saturating_add(taken.unnamed_bytes);
     if taken.memory_bytes > limits.memory_mb.saturating_mul(MEGABYTE) {
         Some(Cause::Memory(taken.memory_bytes / MEGABYTE))
     } else if taken.processes > limits.processes {
         Some(Cause::Processes(taken.processes))
-    } else if lying.bytes > limits.disk_mb.saturating_mul(MEGABYTE) {
-        Some(Cause::Disk(lying.bytes / MEGABYTE))
+    } else if disk_bytes > limits.disk_mb.saturating_mul(MEGABYTE) {
+        Some(Cause::Disk(disk_bytes / MEGABYTE))
     } else if lying.is_more {
         Some(Cause::Files)
     } else {
@@ -151,15 +152,15 @@ mod tests {
 
     #[test]
     fn what_is_too_much_is_found() {
-        let limits = Limits { memory_mb: 10, processes: 4, disk_mb: 5, ..Limits::default() };
+        let limits = Limits { memory_mb: 10, processes: 4, disk_mb: 6, ..Limits::default() };
         let of = |memory, processes, disk, is_more| {
-            let taken = Taken { processes, memory_bytes: memory * MEGABYTE };
+            let taken = Taken { processes, memory_bytes: memory * MEGABYTE, unnamed_bytes: MEGABYTE };
             excess(&limits, &taken, Lying { bytes: disk * MEGABYTE, entries: 1, is_more })
         };
         assert_eq!(of(10, 4, 5, false), None);
         assert_eq!(of(11, 4, 5, false), Some(Cause::Memory(11)));
         assert_eq!(of(10, 5, 5, false), Some(Cause::Processes(5)));
-        assert_eq!(of(10, 4, 6, false), Some(Cause::Disk(6)));
+        assert_eq!(of(10, 4, 6, false), Some(Cause::Disk(7)));
         assert_eq!(of(10, 4, 5, true), Some(Cause::Files));
     }
 

@@ -133,15 +133,16 @@ async fn a_program_that_fills_memory_runs_out_of_it_alone_and_together_with_othe
 #[tokio::test]
 async fn a_program_that_fills_the_disk_is_ended() {
     for sandbox in sandboxes().await {
-        for (lines, told) in [
-            ("i=0; while :; do head -c 3000000 /dev/zero > f$i; i=$((i+1)); done", "`diskMb` is 20"),
-            ("i=0; while :; do head -c 3000000 /dev/zero > $TMPDIR/f$i; i=$((i+1)); done", "`diskMb` is 20"),
-            ("head -c 30000000 /dev/zero > big", "larger than 10 MB, which is `fileMb`"),
-            ("while :; do mkdir d; cd d; done", "folders deeper"),
+        for (lines, file_mb, told) in [
+            ("i=0; while :; do head -c 3000000 /dev/zero > f$i; i=$((i+1)); done", 500, "`diskMb` is 20"),
+            ("i=0; while :; do head -c 3000000 /dev/zero > $TMPDIR/f$i; i=$((i+1)); done", 500, "`diskMb` is 20"),
+            ("head -c 30000000 /dev/zero > big", 10, "larger than 10 MB, which is `fileMb`"),
+            ("exec 3> f; rm f; while :; do head -c 1000000 /dev/zero >&3; done", 500, "`diskMb` is 20"),
+            ("while :; do mkdir d; cd d; done", 10, "folders deeper"),
         ] {
             let bench = Bench::new();
             let program = bench.script("fill", lines);
-            let adapter = bench.printing(sandbox, json!([program]), json!({"diskMb": 20, "fileMb": 10}));
+            let adapter = bench.printing(sandbox, json!([program]), json!({"diskMb": 20, "fileMb": file_mb}));
             let error = text_of_run(&adapter, task("")).await.unwrap_err();
             assert!(error.fault == Fault::RuntimeError && error.message.contains(told), "{sandbox} {lines}: {error}");
             assert_eq!(bench.folders(), 0, "{sandbox} {lines}");
@@ -259,4 +260,27 @@ async fn without_a_sandbox_what_remains_is_said_and_what_requires_one_is_refused
         }
         None => assert_eq!(text_of_run(&strict, task("")).await.unwrap(), ""),
     }
+}
+
+#[tokio::test]
+async fn what_programs_may_read_cannot_hold_tokens_or_state() {
+    let bench = Bench::new();
+    std::fs::create_dir_all(bench.path("credentials")).unwrap();
+    std::os::unix::fs::symlink(bench.path("credentials"), bench.path("link")).unwrap();
+    for path in ["", "state", "credentials/token", "link"] {
+        let error = bench.connect(json!({"readable": [bench.path(path)]})).err().unwrap();
+        assert!(error.fault == Fault::BadInput && error.message.contains("state or tokens"), "{path}: {error}");
+    }
+    assert!(bench.connect(json!({"readable": [bench.path("models")]})).is_ok());
+}
+
+#[tokio::test]
+async fn what_runs_of_an_earlier_start_left_is_ended_and_removed() {
+    let bench = Bench::new();
+    let mark = format!("run-1-{:x}-0", std::process::id());
+    std::fs::create_dir_all(bench.path("state/exec/desk").join(&mark).join("out")).unwrap();
+    let mut left = std::process::Command::new("sleep").arg("600").env("ARCOLOGY_RUN", &mark).spawn().unwrap();
+    let _adapter = bench.printing("off", json!(["true"]), json!({}));
+    assert_eq!(bench.folders(), 0);
+    assert!(!left.wait().unwrap().success());
 }
