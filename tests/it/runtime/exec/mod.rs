@@ -185,7 +185,7 @@ async fn the_environment_holds_what_is_declared_and_nothing_of_ours() {
         names.sort_unstable();
         names.retain(|name| *name != "PWD");
         assert_eq!(names, ["ARCOLOGY_RUN", "HOME", "LANG", "OMP_THREAD_LIMIT", "PATH", "TMPDIR"]);
-        assert!(text.contains("ARCOLOGY_RUN=run-") && std::env::var_os("CARGO_MANIFEST_DIR").is_some());
+        assert!(text.contains("ARCOLOGY_RUN=run-"), "its mark is nobody else's to set: {text}");
     }
 }
 
