@@ -271,3 +271,17 @@ async fn as_many_run_at_once_as_there_are_slots() {
     }
     assert_eq!(adapter.observe().await.unwrap().in_flight, Some(0));
 }
+
+#[tokio::test]
+async fn a_model_is_what_the_manifest_says_of_its_name() {
+    let bench = Bench::new();
+    let stats = json!({"steps": [{"run": ["echo", "{model}"], "stdout": "out.txt"}], "outputs": [{"file": "out.txt"}]});
+    let models = json!({"amy": "/srv/amy.onnx", "joe": "/srv/joe.onnx"});
+    let adapter = bench.connect(json!({"models": models, "programs": {"text.stats": stats}})).unwrap();
+    let with = |model| invocation("text.stats", model, "", json!({}));
+    assert_eq!(text_of_run(&adapter, with(Some("joe"))).await.unwrap(), "/srv/joe.onnx\n");
+    let error = text_of_run(&adapter, with(None)).await.unwrap_err();
+    assert!(error.fault == Fault::BadInput && error.message.contains("name one"), "{error}");
+    let error = text_of_run(&adapter, with(Some("any"))).await.unwrap_err();
+    assert!(error.fault == Fault::NotFound && error.message.contains("did you mean `amy`"), "{error}");
+}
