@@ -49,6 +49,22 @@ impl Group {
     }
 }
 
+/// Ends the group when it is dropped: also where the program is leaving and nobody is left to do it in order.
+#[derive(Debug)]
+pub(super) struct Leash(Group);
+
+impl Group {
+    pub fn leash(&self) -> Leash {
+        Leash(self.clone())
+    }
+}
+
+impl Drop for Leash {
+    fn drop(&mut self) {
+        self.0.signal(Signal::KILL);
+    }
+}
+
 /// Starts a process.
 pub(super) async fn start(start: Start) -> io::Result<Running> {
     let (tell_start, started) = oneshot::channel();

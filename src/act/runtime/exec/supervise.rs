@@ -68,6 +68,7 @@ pub(super) async fn command(
         RuntimeError::new(Fault::RuntimeError, message)
     })?;
     let Running { id, group, mut ended, stdout, stderr } = running;
+    let _leash = group.leash();
     let over = CancellationToken::new();
     let bytes_max = around.limits.output_mb.saturating_mul(1024 * 1024);
     let keep = if keeps { Keep::All } else { Keep::End(STDERR_BYTES_MAX) };

@@ -284,3 +284,17 @@ async fn what_runs_of_an_earlier_start_left_is_ended_and_removed() {
     assert_eq!(bench.folders(), 0);
     assert!(!left.wait().unwrap().success());
 }
+
+#[test]
+fn a_program_ends_with_the_threads_that_supervise_it() {
+    let bench = Bench::new();
+    let nap = format!("6{}.5", std::process::id());
+    let program = bench.script("nap", &format!("trap '' TERM; sleep {nap}; sleep {nap}"));
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
+    let adapter = bench.printing("off", json!([program]), json!({}));
+    runtime.spawn(async move { adapter.run(task(""), Progress::ignored()).await });
+    let wait = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    wait.block_on(until("it sleeps", || processes_with(&nap) > 0));
+    runtime.shutdown_background();
+    wait.block_on(until("it is gone", || processes_with(&nap) == 0));
+}
