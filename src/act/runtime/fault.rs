@@ -20,6 +20,9 @@ const OUT_OF_MEMORY: &[&str] = &[
     "cannot allocate memory",
     "insufficient memory",
     "not enough memory",
+    "memory exhausted",
+    "bad_alloc",
+    "memoryerror",
 ];
 
 impl From<http::Error> for RuntimeError {
@@ -79,6 +82,13 @@ fn of_status(status: u16, words: &str) -> Fault {
         400 | 405..=499 => Fault::BadInput,
         _ => Fault::RuntimeError,
     }
+}
+
+/// Whether a program's words tell that memory ran out.
+#[must_use]
+pub fn tells_of_memory(words: &str) -> bool {
+    let words = words.to_lowercase();
+    OUT_OF_MEMORY.iter().any(|sign| words.contains(sign))
 }
 
 /// The message in an error body: JSON of any shape in use, or the body itself.

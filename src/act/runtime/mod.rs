@@ -4,6 +4,7 @@ pub mod adapter;
 pub mod builtin;
 pub mod connect;
 pub mod document;
+pub mod exec;
 pub mod fault;
 pub mod input;
 pub mod limit;

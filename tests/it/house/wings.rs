@@ -25,8 +25,17 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("axum::", &["src/tell/web/", "src/tell/control/"]),
     ("annotate_snippets::", &["src/tell/diagnostics/"]),
     ("clap::", &["src/tell/cli/"]),
-    // Programs are started in three places: git for remotes and signatures, git for `init --commit`, and what a lease is for.
-    ("Command::new(", &["src/act/source/git_program.rs", "src/tell/cli/verb/init.rs", "src/tell/cli/verb/lease.rs"]),
+    // Programs are started in four places: declared ones in their sandbox, git for remotes and signatures, git for
+    // `init --commit`, and what a lease is for.
+    (
+        "Command::new(",
+        &[
+            "src/act/runtime/exec/process.rs",
+            "src/act/source/git_program.rs",
+            "src/tell/cli/verb/init.rs",
+            "src/tell/cli/verb/lease.rs",
+        ],
+    ),
     // All output goes through one place; the daemon's log and last words through another.
     ("print!(", &["src/tell/cli/ui.rs"]),
     ("println!(", &["src/tell/cli/ui.rs"]),

@@ -2,6 +2,7 @@
 
 mod builtin;
 mod conformance;
+mod exec;
 mod http;
 mod llama_swap;
 mod llama_swap_bad_day;

@@ -14,7 +14,7 @@ use super::salvage::{house, places, told};
 fn dangling() -> Vec<(Kind, Value)> {
     let all = json!({
         "Runtime": [
-            {"host": "deks", "gpu": "gpu0", "adapter": "exec", "capabilities": ["text.stats"]},
+            {"host": "deks", "gpu": "gpu0", "adapter": "ray", "endpoint": "http://127.0.0.1:1", "capabilities": ["text.stats"]},
             {"host": "desk", "gpu": "gpu1", "adapter": "builtin", "observeEvery": "5s", "options": {}},
         ],
         "Model": [{"type": "llm", "servedBy": [{"runtime": "inside", "as": "x"}, {"runtime": "insode"}], "vramGb": 90,

@@ -60,7 +60,12 @@ fn a_broken_document_of_each_kind_is_told_all_that_is_wrong_with_it() {
         (
             "Runtime",
             "  host: desk\n  adapter: exec\n  observeEvery: soon\n  endpoint: http://127.0.0.1:1\n",
-            &["6:12 ARC323 exec", "7:17 ARC207 soon", "8:3 ARC220 endpoint"],
+            &["7:17 ARC207 soon", "8:3 ARC220 endpoint"],
+        ),
+        (
+            "Runtime",
+            "  host: desk\n  adapter: ray\n  observeEvery: soon\n  endpoint: http://127.0.0.1:1\n",
+            &["6:12 ARC323 ray", "7:17 ARC207 soon"],
         ),
         (
             "Model",
