@@ -13,6 +13,7 @@ pub mod params;
 pub mod prompts;
 pub mod sse;
 pub mod stop;
+pub mod vllm;
 
 pub use adapter::{
     Abilities, Adapter, Fault, InputFile, Invocation, Outcome, Output, Progress, RuntimeError, RuntimeEvent,

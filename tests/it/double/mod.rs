@@ -5,4 +5,6 @@ pub mod llama_swap;
 pub mod openai;
 pub mod raw;
 pub mod server;
+pub mod shared;
 pub mod state;
+pub mod vllm;

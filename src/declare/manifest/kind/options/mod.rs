@@ -15,6 +15,7 @@ pub mod llama_swap;
 pub mod none;
 pub mod openai;
 pub mod prompts;
+pub mod vllm;
 
 /// What `validate` and `schema` need to know of an adapter's options.
 #[derive(Clone, Copy)]
@@ -30,6 +31,7 @@ const ALL: &[Options] = &[
     of::<none::NoOptions>(AdapterKind::Builtin),
     of::<llama_swap::LlamaSwapOptions>(AdapterKind::LlamaSwap),
     of::<openai::OpenaiOptions>(AdapterKind::Openai),
+    of::<vllm::VllmOptions>(AdapterKind::Vllm),
 ];
 
 const fn of<T: DeserializeOwned + JsonSchema>(adapter: AdapterKind) -> Options {
