@@ -7,4 +7,5 @@ pub mod raw;
 pub mod server;
 pub mod shared;
 pub mod state;
+pub mod tts_webui;
 pub mod vllm;

@@ -55,7 +55,7 @@ impl OpenAi {
             client: reach::client(name, spec, places, BODY_BYTES_MAX)?,
             timeouts: spec.timeouts.clone(),
             prompts: Prompts::new(&spec.options)?,
-            manner: Manner { voice: own.voice, format: own.speech_format },
+            manner: Manner { voice: own.voice, format: own.speech_format, stream: None },
             health_path: own.health_path,
             declared: own.models,
             listed: Mutex::default(),

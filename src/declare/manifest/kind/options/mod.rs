@@ -15,6 +15,7 @@ pub mod llama_swap;
 pub mod none;
 pub mod openai;
 pub mod prompts;
+pub mod tts_webui;
 pub mod vllm;
 
 /// What `validate` and `schema` need to know of an adapter's options.
@@ -31,6 +32,7 @@ const ALL: &[Options] = &[
     of::<none::NoOptions>(AdapterKind::Builtin),
     of::<llama_swap::LlamaSwapOptions>(AdapterKind::LlamaSwap),
     of::<openai::OpenaiOptions>(AdapterKind::Openai),
+    of::<tts_webui::TtsWebuiOptions>(AdapterKind::TtsWebui),
     of::<vllm::VllmOptions>(AdapterKind::Vllm),
 ];
 
