@@ -11,6 +11,7 @@ use super::adapter::{Adapter, Fault, RuntimeError};
 use super::builtin::Builtin;
 use super::llama_swap::LlamaSwap;
 use super::openai::OpenAi;
+use super::textgen_webui::TextgenWebui;
 use super::tts_webui::TtsWebui;
 use super::vllm::Vllm;
 
@@ -33,12 +34,12 @@ pub fn connect(name: &Name, spec: &RuntimeSpec, places: &Places) -> Result<Arc<d
         AdapterKind::Builtin => Ok(Arc::new(Builtin::new(name, &places.state_dir, spec.timeouts.run.get()))),
         AdapterKind::LlamaSwap => Ok(Arc::new(LlamaSwap::new(name, spec, places)?)),
         AdapterKind::Openai => Ok(Arc::new(OpenAi::new(name, spec, places)?)),
+        AdapterKind::TextgenWebui => Ok(Arc::new(TextgenWebui::new(name, spec, places)?)),
         AdapterKind::TtsWebui => Ok(Arc::new(TtsWebui::new(name, spec, places)?)),
         AdapterKind::Vllm => Ok(Arc::new(Vllm::new(name, spec, places)?)),
         AdapterKind::Exec
         | AdapterKind::LlamaServer
         | AdapterKind::Ollama
-        | AdapterKind::TextgenWebui
         | AdapterKind::Comfyui
         | AdapterKind::Ray => Err(RuntimeError::new(
             Fault::BadInput,

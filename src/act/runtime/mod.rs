@@ -13,6 +13,7 @@ pub mod params;
 pub mod prompts;
 pub mod sse;
 pub mod stop;
+pub mod textgen_webui;
 pub mod tts_webui;
 pub mod vllm;
 

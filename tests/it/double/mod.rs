@@ -7,5 +7,6 @@ pub mod raw;
 pub mod server;
 pub mod shared;
 pub mod state;
+pub mod textgen_webui;
 pub mod tts_webui;
 pub mod vllm;

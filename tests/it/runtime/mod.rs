@@ -7,6 +7,7 @@ mod llama_swap;
 mod llama_swap_bad_day;
 mod llama_swap_real;
 mod openai;
+mod textgen_webui;
 mod tts_webui;
 mod vllm;
 

@@ -15,6 +15,7 @@ pub mod llama_swap;
 pub mod none;
 pub mod openai;
 pub mod prompts;
+pub mod textgen_webui;
 pub mod tts_webui;
 pub mod vllm;
 
@@ -32,6 +33,7 @@ const ALL: &[Options] = &[
     of::<none::NoOptions>(AdapterKind::Builtin),
     of::<llama_swap::LlamaSwapOptions>(AdapterKind::LlamaSwap),
     of::<openai::OpenaiOptions>(AdapterKind::Openai),
+    of::<textgen_webui::TextgenWebuiOptions>(AdapterKind::TextgenWebui),
     of::<tts_webui::TtsWebuiOptions>(AdapterKind::TtsWebui),
     of::<vllm::VllmOptions>(AdapterKind::Vllm),
 ];
