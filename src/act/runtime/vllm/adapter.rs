@@ -118,16 +118,16 @@ impl Vllm {
 
 /// The served name to ask for; a task that names none gets the base model, not one of its LoRA adapters.
 fn chosen(seen: &Seen, wanted: Option<&str>) -> Result<String, RuntimeError> {
-    let models = seen.view.models.iter().map(|model| &model.name);
+    let models = seen.view.models.iter().map(|model| model.name.as_str());
     let known: Vec<Known> = match wanted {
-        Some(_) => models.chain(seen.view.aliases.keys()).map(known).collect(),
+        Some(_) => models.chain(seen.view.aliases.keys().map(String::as_str)).map(known).collect(),
         None => models.filter(|name| !seen.loras.contains_key(*name)).map(known).collect(),
     };
     pick(&known, wanted)
 }
 
-fn known(id: &String) -> Known {
-    Known { id: id.clone(), context_tokens: None }
+fn known(id: &str) -> Known {
+    Known { id: id.to_owned(), context_tokens: None }
 }
 
 fn told(answer: Result<bool, RuntimeError>) -> Told {
