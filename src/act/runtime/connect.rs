@@ -12,6 +12,9 @@ use super::builtin::Builtin;
 use super::exec::Exec;
 use super::llama_swap::LlamaSwap;
 use super::openai::OpenAi;
+use super::textgen_webui::TextgenWebui;
+use super::tts_webui::TtsWebui;
+use super::vllm::Vllm;
 
 /// Where adapters find what the daemon keeps.
 #[derive(Clone, Debug)]
@@ -33,20 +36,19 @@ pub fn connect(name: &Name, spec: &RuntimeSpec, places: &Places) -> Result<Arc<d
         AdapterKind::Exec => Ok(Arc::new(Exec::new(name, spec, places)?)),
         AdapterKind::LlamaSwap => Ok(Arc::new(LlamaSwap::new(name, spec, places)?)),
         AdapterKind::Openai => Ok(Arc::new(OpenAi::new(name, spec, places)?)),
-        AdapterKind::LlamaServer
-        | AdapterKind::Ollama
-        | AdapterKind::TextgenWebui
-        | AdapterKind::Comfyui
-        | AdapterKind::TtsWebui
-        | AdapterKind::Vllm
-        | AdapterKind::Ray => Err(RuntimeError::new(
-            Fault::BadInput,
-            format!(
-                "runtime `{name}` uses adapter `{}`, which this version does not drive yet; it drives {}",
-                spec.adapter.as_str(),
-                driven().join(", ")
-            ),
-        )),
+        AdapterKind::TextgenWebui => Ok(Arc::new(TextgenWebui::new(name, spec, places)?)),
+        AdapterKind::TtsWebui => Ok(Arc::new(TtsWebui::new(name, spec, places)?)),
+        AdapterKind::Vllm => Ok(Arc::new(Vllm::new(name, spec, places)?)),
+        AdapterKind::LlamaServer | AdapterKind::Ollama | AdapterKind::Comfyui | AdapterKind::Ray => {
+            Err(RuntimeError::new(
+                Fault::BadInput,
+                format!(
+                    "runtime `{name}` uses adapter `{}`, which this version does not drive yet; it drives {}",
+                    spec.adapter.as_str(),
+                    driven().join(", ")
+                ),
+            ))
+        }
     }
 }
 

@@ -97,11 +97,13 @@ fn words_in(body: &str) -> String {
     parsed.as_ref().and_then(message_in).unwrap_or_else(|| body.trim().to_owned())
 }
 
-/// `{"error":{"message":…}}`, `{"error":"…"}`, `{"message":…}`, `{"detail":…}`.
+/// `{"error":{"message":…}}`, `{"error":"…"}`, `{"message":…}`, `{"detail":{"message":…}}`, `{"detail":"…"}`.
 fn message_in(value: &Value) -> Option<String> {
     let error = value.get("error");
-    let places = [error.and_then(|error| error.get("message")), error, value.get("message"), value.get("detail")];
-    places.into_iter().flatten().find_map(Value::as_str).map(str::to_owned)
+    let detail = value.get("detail");
+    let within = |outer: Option<&'_ Value>| outer.and_then(|outer| outer.get("message")).cloned();
+    let places = [within(error), error.cloned(), value.get("message").cloned(), within(detail), detail.cloned()];
+    places.into_iter().flatten().find_map(|told| told.as_str().map(str::to_owned))
 }
 
 #[cfg(test)]
@@ -121,6 +123,7 @@ mod tests {
             (r#"{"error":"Too many requests"}"#, "Too many requests"),
             (r#"{"message":"Loading model"}"#, "Loading model"),
             (r#"{"detail":"Not Found"}"#, "Not Found"),
+            (r#"{"detail":{"error":"validation_error","message":"no such voice"}}"#, "no such voice"),
             (r#"{"unknown":1}"#, r#"{"unknown":1}"#),
             ("<html>502</html>\n", "<html>502</html>"),
         ] {

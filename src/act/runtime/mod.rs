@@ -14,6 +14,9 @@ pub mod params;
 pub mod prompts;
 pub mod sse;
 pub mod stop;
+pub mod textgen_webui;
+pub mod tts_webui;
+pub mod vllm;
 
 pub use adapter::{
     Abilities, Adapter, Fault, InputFile, Invocation, Outcome, Output, Progress, RuntimeError, RuntimeEvent,

@@ -5,4 +5,8 @@ pub mod llama_swap;
 pub mod openai;
 pub mod raw;
 pub mod server;
+pub mod shared;
 pub mod state;
+pub mod textgen_webui;
+pub mod tts_webui;
+pub mod vllm;

@@ -8,6 +8,9 @@ mod llama_swap;
 mod llama_swap_bad_day;
 mod llama_swap_real;
 mod openai;
+mod textgen_webui;
+mod tts_webui;
+mod vllm;
 
 use std::collections::BTreeMap;
 use std::path::Path;

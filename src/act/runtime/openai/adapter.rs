@@ -6,7 +6,7 @@ use futures::future::BoxFuture;
 use futures::stream::BoxStream;
 use futures::{FutureExt as _, StreamExt as _};
 
-use crate::act::http::{Client, Options, Request};
+use crate::act::http::{Client, Request};
 use crate::act::runtime::adapter::{
     Abilities, Adapter, Fault, Invocation, Outcome, Progress, RuntimeError, RuntimeEvent,
 };
@@ -14,16 +14,14 @@ use crate::act::runtime::connect::Places;
 use crate::act::runtime::prompts::Prompts;
 use crate::act::runtime::{fault, limit};
 use crate::core::Name;
-use crate::core::text::nearest;
 use crate::decide::view::{ModelState, ModelView, RuntimeView};
-use crate::declare::manifest::kind::options;
 use crate::declare::manifest::kind::options::openai::OpenaiOptions;
 use crate::declare::manifest::kind::runtime::{AdapterKind, RuntimeSpec, TimeoutsSpec};
 
 use super::api::{Api, Routes};
-use super::models::{Known, ModelList};
+use super::models::{Known, ModelList, pick};
 use super::speech::Manner;
-use super::{chat, embed, speech, transcribe};
+use super::{chat, embed, reach, speech, transcribe};
 
 /// What can be asked of such a server.
 pub const CAPABILITIES: &[&str] = &["audio.transcribe", "audio.tts", "text.embed", "text.generate", "text.summarize"];
@@ -52,24 +50,12 @@ impl OpenAi {
     /// # Errors
     /// Bad input when the endpoint or the options cannot be used.
     pub fn new(name: &Name, spec: &RuntimeSpec, places: &Places) -> Result<Self, RuntimeError> {
-        let bad = |message: String| RuntimeError::new(Fault::BadInput, message);
-        let endpoint = spec
-            .endpoint
-            .as_deref()
-            .ok_or_else(|| bad(format!("runtime `{name}` needs an endpoint, such as http://127.0.0.1:8080")))?;
-        let own: OpenaiOptions = options::read(&spec.options)
-            .map_err(|why| bad(format!("the options of runtime `{name}` cannot be used: {why}")))?;
-        let options = Options {
-            connect: spec.timeouts.connect.get(),
-            total: spec.timeouts.connect.get(),
-            body_bytes_max: BODY_BYTES_MAX,
-            token_file: spec.auth.as_ref().map(|auth| places.credentials_dir.join(auth.token_from.file.as_str())),
-        };
+        let own: OpenaiOptions = reach::options(name, spec)?;
         Ok(Self {
-            client: Client::new(endpoint, options)?,
+            client: reach::client(name, spec, places, BODY_BYTES_MAX)?,
             timeouts: spec.timeouts.clone(),
             prompts: Prompts::new(&spec.options)?,
-            manner: Manner { voice: own.voice, format: own.speech_format },
+            manner: Manner { voice: own.voice, format: own.speech_format, stream: None },
             health_path: own.health_path,
             declared: own.models,
             listed: Mutex::default(),
@@ -112,37 +98,18 @@ impl OpenAi {
         Ok(view)
     }
 
-    /// The model to work with. Many servers answer with whatever they have for a name that they do not know, so that is
-    /// checked here.
+    /// The model to work with, out of the list.
     async fn choose(&self, wanted: Option<&str>) -> Result<String, RuntimeError> {
         let cached = self.listed.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        let is_known = |known: &[Known], id: &str| known.iter().any(|model| model.id == id);
-        let known = match wanted {
-            Some(id) if is_known(&cached, id) => return Ok(id.to_owned()),
-            _ => self.list().await?,
-        };
-        match (wanted, known.as_slice()) {
-            (Some(id), known) if is_known(known, id) => Ok(id.to_owned()),
-            (None, [only]) => Ok(only.id.clone()),
-            (Some(id), known) => {
-                let near = nearest(id, known.iter().map(|model| model.id.as_str()));
-                let hint = near.map(|near| format!("; did you mean `{near}`?")).unwrap_or_default();
-                Err(RuntimeError::new(Fault::NotFound, format!("it has no model `{id}`{hint}")))
-            }
-            (None, known) => {
-                let message = format!("the task names no model, and the server has {}; name one", known.len());
-                Err(RuntimeError::new(Fault::BadInput, message))
-            }
+        match wanted {
+            Some(id) if cached.iter().any(|model| model.id == id) => Ok(id.to_owned()),
+            _ => pick(&self.list().await?, wanted),
         }
     }
 
     async fn carry_out(&self, invocation: Invocation, progress: Progress) -> Result<Outcome, RuntimeError> {
         let capability = invocation.capability.clone();
-        if !CAPABILITIES.contains(&capability.as_str()) {
-            let all = CAPABILITIES.join(", ");
-            let message = format!("the adapter `openai` is not made for `{capability}`, but for {all}");
-            return Err(RuntimeError::new(Fault::BadInput, message));
-        }
+        reach::made_for(AdapterKind::Openai, &capability, CAPABILITIES)?;
         let model = self.choose(invocation.model.as_deref()).await?;
         let api =
             Api { client: &self.client, prompts: &self.prompts, limit: self.timeouts.run.get(), routes: Routes::USUAL };

@@ -3,6 +3,9 @@
 use serde::Deserialize;
 use serde_json::Value;
 
+use crate::act::runtime::adapter::{Fault, RuntimeError};
+use crate::core::text::nearest;
+
 /// The longest model id that is believed.
 const ID_CHARS_MAX: usize = 512;
 /// The most models that are shown of one server.
@@ -56,7 +59,30 @@ impl Listed {
     }
 }
 
-fn is_id(id: &str) -> bool {
+/// The model of `known` to work with: the one that is wanted, or the only one. Many servers answer with whatever they have
+/// for a name that they do not know, so that is checked here.
+///
+/// # Errors
+/// Not found when it is not there; bad input when none is named and there is not exactly one.
+pub fn pick(known: &[Known], wanted: Option<&str>) -> Result<String, RuntimeError> {
+    match (wanted, known) {
+        (Some(id), known) if known.iter().any(|model| model.id == id) => Ok(id.to_owned()),
+        (None, [only]) => Ok(only.id.clone()),
+        (Some(id), known) => {
+            let near = nearest(id, known.iter().map(|model| model.id.as_str()));
+            let hint = near.map(|near| format!("; did you mean `{near}`?")).unwrap_or_default();
+            Err(RuntimeError::new(Fault::NotFound, format!("it has no model `{id}`{hint}")))
+        }
+        (None, known) => {
+            let message = format!("the task names no model, and the server has {}; name one", known.len());
+            Err(RuntimeError::new(Fault::BadInput, message))
+        }
+    }
+}
+
+/// Whether `id` can be the name of a model: short enough, and nothing in it that nobody could type.
+#[must_use]
+pub fn is_id(id: &str) -> bool {
     !id.is_empty() && id.len() <= ID_CHARS_MAX && !id.chars().any(char::is_control)
 }
 

@@ -22,6 +22,7 @@ pub(super) struct Reply {
     is_cut: bool,
     usage: Value,
     timings: Value,
+    metrics: Value,
 }
 
 /// What one item of the stream brought.
@@ -80,7 +81,8 @@ impl Reply {
     }
 
     fn chunk(&mut self, value: &Value, key: &str, asked: &str) -> Result<Brought, RuntimeError> {
-        for (kept, name) in [(&mut self.usage, "usage"), (&mut self.timings, "timings")] {
+        for (kept, name) in [(&mut self.usage, "usage"), (&mut self.timings, "timings"), (&mut self.metrics, "metrics")]
+        {
             if let Some(told @ Value::Object(_)) = value.get(name) {
                 kept.clone_from(told);
             }
@@ -120,7 +122,8 @@ impl Reply {
         Ok(())
     }
 
-    /// The numbers that the server told. Llama-server's `timings` are its own measurements and go before `usage`.
+    /// The numbers that the server told. Llama-server's `timings` are its own measurements and go before `usage`,
+    /// as do vLLM's `metrics`.
     pub(super) fn figures(&self) -> BTreeMap<String, f64> {
         let sources = [
             ("prompt_tokens", &self.usage, "prompt_tokens"),
@@ -132,6 +135,9 @@ impl Reply {
             ("tokens_per_s", &self.timings, "predicted_per_second"),
             ("prompt_ms", &self.timings, "prompt_ms"),
             ("generation_ms", &self.timings, "predicted_ms"),
+            ("queue_ms", &self.metrics, "queue_time_ms"),
+            ("generation_ms", &self.metrics, "generation_time_ms"),
+            ("tokens_per_s", &self.metrics, "tokens_per_second"),
         ];
         let mut figures = BTreeMap::new();
         for (name, source, key) in sources {

@@ -24,6 +24,8 @@ const SPEEDS: std::ops::RangeInclusive<f64> = 0.25..=4.0;
 pub struct Manner {
     pub voice: Option<String>,
     pub format: SpeechFormat,
+    /// What is said of `stream` to servers that stream unless they are told not to; none says nothing.
+    pub stream: Option<bool>,
 }
 
 /// Does `invocation` with `model`.
@@ -44,6 +46,9 @@ pub async fn run(
     body.insert("model".to_owned(), model.clone().into());
     body.insert("input".to_owned(), text.into());
     body.insert("response_format".to_owned(), manner.format.as_str().into());
+    if let Some(stream) = manner.stream {
+        body.insert("stream".to_owned(), stream.into());
+    }
     progress.say(&format!("speaking {characters} characters"));
     let started = Instant::now();
     let request = Request::post(api.routes.speech).json(&Value::Object(body)).bytes().within(api.limit);
@@ -102,7 +107,7 @@ mod tests {
     use super::*;
 
     fn set(params: Value) -> Result<Value, String> {
-        let manner = Manner { voice: Some("af_heart".to_owned()), format: SpeechFormat::Wav };
+        let manner = Manner { voice: Some("af_heart".to_owned()), format: SpeechFormat::Wav, stream: None };
         let params: BTreeMap<String, Value> = serde_json::from_value(params).unwrap();
         settings(&params, &manner).map(Value::Object).map_err(|error| error.message)
     }

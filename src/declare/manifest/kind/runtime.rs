@@ -86,7 +86,16 @@ impl AdapterKind {
     /// Whether this version of the program can drive it. The others validate, and are shown as not driven yet.
     #[must_use]
     pub fn is_driven(self) -> bool {
-        matches!(self, Self::Builtin | Self::Exec | Self::LlamaSwap | Self::Openai)
+        matches!(
+            self,
+            Self::Builtin
+                | Self::Exec
+                | Self::LlamaSwap
+                | Self::Openai
+                | Self::TextgenWebui
+                | Self::TtsWebui
+                | Self::Vllm
+        )
     }
 
     /// Whether it is reached over HTTP and so needs an endpoint.

@@ -16,6 +16,9 @@ pub mod llama_swap;
 pub mod none;
 pub mod openai;
 pub mod prompts;
+pub mod textgen_webui;
+pub mod tts_webui;
+pub mod vllm;
 
 /// What `validate` and `schema` need to know of an adapter's options.
 #[derive(Clone, Copy)]
@@ -32,6 +35,9 @@ const ALL: &[Options] = &[
     of::<exec::ExecOptions>(AdapterKind::Exec),
     of::<llama_swap::LlamaSwapOptions>(AdapterKind::LlamaSwap),
     of::<openai::OpenaiOptions>(AdapterKind::Openai),
+    of::<textgen_webui::TextgenWebuiOptions>(AdapterKind::TextgenWebui),
+    of::<tts_webui::TtsWebuiOptions>(AdapterKind::TtsWebui),
+    of::<vllm::VllmOptions>(AdapterKind::Vllm),
 ];
 
 const fn of<T: DeserializeOwned + JsonSchema>(adapter: AdapterKind) -> Options {
