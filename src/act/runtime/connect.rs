@@ -9,6 +9,7 @@ use crate::declare::manifest::kind::runtime::{AdapterKind, RuntimeSpec};
 
 use super::adapter::{Adapter, Fault, RuntimeError};
 use super::builtin::Builtin;
+use super::llama_server::LlamaServer;
 use super::llama_swap::LlamaSwap;
 use super::openai::OpenAi;
 
@@ -29,10 +30,10 @@ pub struct Places {
 pub fn connect(name: &Name, spec: &RuntimeSpec, places: &Places) -> Result<Arc<dyn Adapter>, RuntimeError> {
     match spec.adapter {
         AdapterKind::Builtin => Ok(Arc::new(Builtin::new(name, &places.state_dir, spec.timeouts.run.get()))),
+        AdapterKind::LlamaServer => Ok(Arc::new(LlamaServer::new(name, spec, places)?)),
         AdapterKind::LlamaSwap => Ok(Arc::new(LlamaSwap::new(name, spec, places)?)),
         AdapterKind::Openai => Ok(Arc::new(OpenAi::new(name, spec, places)?)),
         AdapterKind::Exec
-        | AdapterKind::LlamaServer
         | AdapterKind::Ollama
         | AdapterKind::TextgenWebui
         | AdapterKind::Comfyui

@@ -7,6 +7,7 @@ pub mod document;
 pub mod fault;
 pub mod input;
 pub mod limit;
+pub mod llama_server;
 pub mod llama_swap;
 pub mod openai;
 pub mod params;

@@ -1,6 +1,7 @@
 //! Doubles: servers on loopback that behave as real ones do, or as badly as they can.
 
 mod chat;
+pub mod llama_server;
 pub mod llama_swap;
 pub mod openai;
 pub mod raw;

@@ -27,6 +27,8 @@ pub struct Asked {
     pub method: Method,
     /// As it was sent, without the query.
     pub path: String,
+    /// What follows the question mark; empty when nothing does.
+    pub query: String,
     pub headers: HeaderMap,
     pub body: Bytes,
 }
@@ -142,6 +144,7 @@ where
     let asked = Asked {
         method: head.method,
         path: head.uri.path().to_owned(),
+        query: head.uri.query().unwrap_or_default().to_owned(),
         headers: head.headers,
         body: to_bytes(body, BODY_BYTES_MAX).await.unwrap_or_default(),
     };

@@ -3,6 +3,7 @@
 mod builtin;
 mod conformance;
 mod http;
+mod llama_server;
 mod llama_swap;
 mod llama_swap_bad_day;
 mod llama_swap_real;

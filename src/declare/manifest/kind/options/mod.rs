@@ -11,6 +11,7 @@ use serde_json::{Map, Value};
 
 use super::runtime::AdapterKind;
 
+pub mod llama_server;
 pub mod llama_swap;
 pub mod none;
 pub mod openai;
@@ -28,6 +29,7 @@ pub struct Options {
 /// The options of every adapter that is driven.
 const ALL: &[Options] = &[
     of::<none::NoOptions>(AdapterKind::Builtin),
+    of::<llama_server::LlamaServerOptions>(AdapterKind::LlamaServer),
     of::<llama_swap::LlamaSwapOptions>(AdapterKind::LlamaSwap),
     of::<openai::OpenaiOptions>(AdapterKind::Openai),
 ];
