@@ -11,6 +11,7 @@ use super::adapter::{Adapter, Fault, RuntimeError};
 use super::builtin::Builtin;
 use super::llama_server::LlamaServer;
 use super::llama_swap::LlamaSwap;
+use super::ollama::Ollama;
 use super::openai::OpenAi;
 
 /// Where adapters find what the daemon keeps.
@@ -32,9 +33,9 @@ pub fn connect(name: &Name, spec: &RuntimeSpec, places: &Places) -> Result<Arc<d
         AdapterKind::Builtin => Ok(Arc::new(Builtin::new(name, &places.state_dir, spec.timeouts.run.get()))),
         AdapterKind::LlamaServer => Ok(Arc::new(LlamaServer::new(name, spec, places)?)),
         AdapterKind::LlamaSwap => Ok(Arc::new(LlamaSwap::new(name, spec, places)?)),
+        AdapterKind::Ollama => Ok(Arc::new(Ollama::new(name, spec, places)?)),
         AdapterKind::Openai => Ok(Arc::new(OpenAi::new(name, spec, places)?)),
         AdapterKind::Exec
-        | AdapterKind::Ollama
         | AdapterKind::TextgenWebui
         | AdapterKind::Comfyui
         | AdapterKind::TtsWebui

@@ -9,6 +9,7 @@ pub mod input;
 pub mod limit;
 pub mod llama_server;
 pub mod llama_swap;
+pub mod ollama;
 pub mod openai;
 pub mod params;
 pub mod prompts;

@@ -3,6 +3,7 @@
 mod chat;
 pub mod llama_server;
 pub mod llama_swap;
+pub mod ollama;
 pub mod openai;
 pub mod raw;
 pub mod server;

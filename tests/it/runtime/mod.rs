@@ -7,6 +7,7 @@ mod llama_server;
 mod llama_swap;
 mod llama_swap_bad_day;
 mod llama_swap_real;
+mod ollama;
 mod openai;
 
 use std::collections::BTreeMap;

@@ -86,7 +86,7 @@ impl AdapterKind {
     /// Whether this version of the program can drive it. The others validate, and are shown as not driven yet.
     #[must_use]
     pub fn is_driven(self) -> bool {
-        matches!(self, Self::Builtin | Self::LlamaServer | Self::LlamaSwap | Self::Openai)
+        matches!(self, Self::Builtin | Self::LlamaServer | Self::LlamaSwap | Self::Ollama | Self::Openai)
     }
 
     /// Whether it is reached over HTTP and so needs an endpoint.

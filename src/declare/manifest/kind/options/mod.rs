@@ -14,6 +14,7 @@ use super::runtime::AdapterKind;
 pub mod llama_server;
 pub mod llama_swap;
 pub mod none;
+pub mod ollama;
 pub mod openai;
 pub mod prompts;
 
@@ -31,6 +32,7 @@ const ALL: &[Options] = &[
     of::<none::NoOptions>(AdapterKind::Builtin),
     of::<llama_server::LlamaServerOptions>(AdapterKind::LlamaServer),
     of::<llama_swap::LlamaSwapOptions>(AdapterKind::LlamaSwap),
+    of::<ollama::OllamaOptions>(AdapterKind::Ollama),
     of::<openai::OpenaiOptions>(AdapterKind::Openai),
 ];
 
