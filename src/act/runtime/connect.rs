@@ -10,7 +10,9 @@ use crate::declare::manifest::kind::runtime::{AdapterKind, RuntimeSpec};
 use super::adapter::{Adapter, Fault, RuntimeError};
 use super::builtin::Builtin;
 use super::exec::Exec;
+use super::llama_server::LlamaServer;
 use super::llama_swap::LlamaSwap;
+use super::ollama::Ollama;
 use super::openai::OpenAi;
 use super::textgen_webui::TextgenWebui;
 use super::tts_webui::TtsWebui;
@@ -34,21 +36,21 @@ pub fn connect(name: &Name, spec: &RuntimeSpec, places: &Places) -> Result<Arc<d
     match spec.adapter {
         AdapterKind::Builtin => Ok(Arc::new(Builtin::new(name, &places.state_dir, spec.timeouts.run.get()))),
         AdapterKind::Exec => Ok(Arc::new(Exec::new(name, spec, places)?)),
+        AdapterKind::LlamaServer => Ok(Arc::new(LlamaServer::new(name, spec, places)?)),
         AdapterKind::LlamaSwap => Ok(Arc::new(LlamaSwap::new(name, spec, places)?)),
+        AdapterKind::Ollama => Ok(Arc::new(Ollama::new(name, spec, places)?)),
         AdapterKind::Openai => Ok(Arc::new(OpenAi::new(name, spec, places)?)),
         AdapterKind::TextgenWebui => Ok(Arc::new(TextgenWebui::new(name, spec, places)?)),
         AdapterKind::TtsWebui => Ok(Arc::new(TtsWebui::new(name, spec, places)?)),
         AdapterKind::Vllm => Ok(Arc::new(Vllm::new(name, spec, places)?)),
-        AdapterKind::LlamaServer | AdapterKind::Ollama | AdapterKind::Comfyui | AdapterKind::Ray => {
-            Err(RuntimeError::new(
-                Fault::BadInput,
-                format!(
-                    "runtime `{name}` uses adapter `{}`, which this version does not drive yet; it drives {}",
-                    spec.adapter.as_str(),
-                    driven().join(", ")
-                ),
-            ))
-        }
+        AdapterKind::Comfyui | AdapterKind::Ray => Err(RuntimeError::new(
+            Fault::BadInput,
+            format!(
+                "runtime `{name}` uses adapter `{}`, which this version does not drive yet; it drives {}",
+                spec.adapter.as_str(),
+                driven().join(", ")
+            ),
+        )),
     }
 }
 

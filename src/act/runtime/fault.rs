@@ -79,6 +79,8 @@ fn of_status(status: u16, words: &str) -> Fault {
         _ if status >= 500 && OUT_OF_MEMORY.iter().any(|sign| words.contains(sign)) => Fault::OutOfMemory,
         _ if status >= 500 && words.contains("timed out") => Fault::Timeout,
         503 => Fault::Busy,
+        // The server was not started for it: trying again does not help.
+        501 => Fault::BadInput,
         400 | 405..=499 => Fault::BadInput,
         _ => Fault::RuntimeError,
     }
@@ -146,6 +148,7 @@ mod tests {
             (503, "ggml_backend: failed to allocate buffer", Fault::OutOfMemory),
             (502, "bad gateway", Fault::RuntimeError),
             (503, "Loading model", Fault::Busy),
+            (501, "This server does not support embeddings", Fault::BadInput),
             (504, "", Fault::Timeout),
             (418, "", Fault::BadInput),
             (204, "", Fault::RuntimeError),

@@ -1,7 +1,9 @@
 //! Doubles: servers on loopback that behave as real ones do, or as badly as they can.
 
 mod chat;
+pub mod llama_server;
 pub mod llama_swap;
+pub mod ollama;
 pub mod openai;
 pub mod raw;
 pub mod server;

@@ -144,9 +144,9 @@ async fn inputs_that_cannot_be_used_name_the_file_and_the_reason() {
 #[test]
 fn adapters_that_are_not_driven_yet_and_specs_that_lack_something_are_clear_errors() {
     let folder = tempfile::tempdir().unwrap();
-    let error = adapter(folder.path(), &spec("ollama", json!({"endpoint": "http://127.0.0.1:1"}))).err().unwrap();
+    let error = adapter(folder.path(), &spec("ray", json!({"endpoint": "http://127.0.0.1:1"}))).err().unwrap();
     assert_eq!(error.fault, Fault::BadInput);
-    assert!(error.message.contains("`ollama`") && error.message.contains("llama-swap"), "{error}");
+    assert!(error.message.contains("`ray`") && error.message.contains("llama-swap"), "{error}");
     for (more, says) in [
         (json!({}), "needs an endpoint"),
         (json!({"endpoint": "ftp://x"}), "only http and https"),

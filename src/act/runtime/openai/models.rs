@@ -11,11 +11,17 @@ const ID_CHARS_MAX: usize = 512;
 /// The most models that are shown of one server.
 const MODELS_MAX: usize = 10_000;
 
-/// `GET /v1/models`. Some speech servers say `models` for `data`.
+/// `GET /v1/models`.
 #[derive(Debug, Deserialize)]
-pub struct ModelList {
-    #[serde(alias = "models")]
-    data: Vec<Listed>,
+pub struct ModelList(Shape);
+
+#[derive(Debug, Deserialize)]
+#[serde(untagged)]
+enum Shape {
+    /// llama.cpp's server has a list `models` beside it, whose entries have no id.
+    Usual { data: Vec<Listed> },
+    /// Some speech servers.
+    Speech { models: Vec<Listed> },
 }
 
 #[derive(Debug, Deserialize)]
@@ -41,8 +47,8 @@ impl ModelList {
     /// The models, sorted, each once. Names that nobody could type are passed over.
     #[must_use]
     pub fn known(self) -> Vec<Known> {
-        let mut known: Vec<Known> =
-            self.data.into_iter().filter(|listed| is_id(&listed.id)).map(Listed::known).collect();
+        let (Shape::Usual { data: listed } | Shape::Speech { models: listed }) = self.0;
+        let mut known: Vec<Known> = listed.into_iter().filter(|listed| is_id(&listed.id)).map(Listed::known).collect();
         known.sort();
         known.dedup_by(|a, b| a.id == b.id);
         known.truncate(MODELS_MAX);
@@ -105,5 +111,6 @@ mod tests {
         let names: Vec<_> = known(list).into_iter().map(|model| (model.id, model.context_tokens)).collect();
         assert_eq!(names, [("a".into(), Some(512)), ("b".into(), None), ("c".into(), None)]);
         assert_eq!(known(json!({"models": [{"id": "chatterbox"}]}))[0].id, "chatterbox");
+        assert_eq!(known(json!({"models": [{"name": "a"}], "data": [{"id": "a"}]}))[0].id, "a");
     }
 }

@@ -87,6 +87,9 @@ impl Reply {
                 kept.clone_from(told);
             }
         }
+        if let Some(told) = value.get("prompt_progress").and_then(prompt_progress) {
+            return Ok(Brought::Aside(told));
+        }
         let Some(choice) = value.get("choices").and_then(|choices| choices.get(0)) else { return Ok(Brought::Nothing) };
         if let Some(reason) = choice.get("finish_reason").and_then(Value::as_str) {
             self.is_whole = true;
@@ -151,6 +154,12 @@ impl Reply {
         }
         figures
     }
+}
+
+/// How far llama-server has read the prompt, which it tells in chunks of their own when it is asked to.
+fn prompt_progress(told: &Value) -> Option<String> {
+    let number = |key: &str| told.get(key).and_then(Value::as_u64);
+    Some(format!("{} of {} tokens of the prompt read", number("processed")?, number("total")?))
 }
 
 #[cfg(test)]

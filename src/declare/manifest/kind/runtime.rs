@@ -86,16 +86,18 @@ impl AdapterKind {
     /// Whether this version of the program can drive it. The others validate, and are shown as not driven yet.
     #[must_use]
     pub fn is_driven(self) -> bool {
-        matches!(
-            self,
+        match self {
             Self::Builtin
-                | Self::Exec
-                | Self::LlamaSwap
-                | Self::Openai
-                | Self::TextgenWebui
-                | Self::TtsWebui
-                | Self::Vllm
-        )
+            | Self::Exec
+            | Self::LlamaServer
+            | Self::LlamaSwap
+            | Self::Ollama
+            | Self::Openai
+            | Self::TextgenWebui
+            | Self::TtsWebui
+            | Self::Vllm => true,
+            Self::Comfyui | Self::Ray => false,
+        }
     }
 
     /// Whether it is reached over HTTP and so needs an endpoint.

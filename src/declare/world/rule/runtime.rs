@@ -83,7 +83,7 @@ error ARC304 Runtime/b at `gpu0`: Host `attic` has no GPU `gpu0`
         ),]), @r#"
 warning ARC323 Runtime/pictures at `comfyui`: this version reads `comfyui` runtimes but does not drive them yet
   ^ not driven yet
-  = it will be shown as not driven: nothing is observed, loaded or run on it; driven today: builtin, exec, llama-swap, openai, textgen-webui, tts-webui, vllm
+  = it will be shown as not driven: nothing is observed, loaded or run on it; driven today: builtin, exec, llama-server, llama-swap, ollama, openai, textgen-webui, tts-webui, vllm
 "#);
     }
 }

@@ -12,8 +12,10 @@ use serde_json::{Map, Value};
 use super::runtime::AdapterKind;
 
 pub mod exec;
+pub mod llama_server;
 pub mod llama_swap;
 pub mod none;
+pub mod ollama;
 pub mod openai;
 pub mod prompts;
 pub mod textgen_webui;
@@ -33,7 +35,9 @@ pub struct Options {
 const ALL: &[Options] = &[
     of::<none::NoOptions>(AdapterKind::Builtin),
     of::<exec::ExecOptions>(AdapterKind::Exec),
+    of::<llama_server::LlamaServerOptions>(AdapterKind::LlamaServer),
     of::<llama_swap::LlamaSwapOptions>(AdapterKind::LlamaSwap),
+    of::<ollama::OllamaOptions>(AdapterKind::Ollama),
     of::<openai::OpenaiOptions>(AdapterKind::Openai),
     of::<textgen_webui::TextgenWebuiOptions>(AdapterKind::TextgenWebui),
     of::<tts_webui::TtsWebuiOptions>(AdapterKind::TtsWebui),
