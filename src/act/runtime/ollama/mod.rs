@@ -1,6 +1,6 @@
 //! Ollama: models that are loaded when they are asked for, and unloaded when nobody asked for a while.
 //!
-//! Looking uses four paths that change nothing; loading and unloading are confirmed by looking; work goes through the
+//! Looking uses three paths that change nothing; loading and unloading are confirmed by looking; work goes through the
 //! OpenAI routes. What bites is written in `docs/adapters/ollama.md`.
 
 mod adapter;
