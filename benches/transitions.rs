@@ -47,7 +47,8 @@ fn repository(dir: &Path, slots: usize) {
          apiVersion: arcology/v1alpha1\nkind: Runtime\nmetadata: {{name: builtin}}\nspec: {{host: desk, adapter: builtin, \
          slots: {slots}}}\n"
     );
-    std::fs::write(dir.join("desk.yaml"), manifests).expect("it is written");
+    std::fs::create_dir(dir.join("manifests")).expect("a folder");
+    std::fs::write(dir.join("manifests/desk.yaml"), manifests).expect("it is written");
     let git = |args: &[&str]| {
         let mut command = std::process::Command::new("git");
         command.current_dir(dir).args(["-c", "commit.gpgsign=false", "-c", "user.name=Ada", "-c", "user.email=a@b"]);
