@@ -96,7 +96,9 @@ impl Author {
             }
             81..=84 => {
                 let at = chance.index(self.plot.runtimes.len());
-                self.plot.runtimes.remove(at);
+                if at < self.plot.runtimes.len() {
+                    self.plot.runtimes.remove(at);
+                }
             }
             85..=88 => {
                 let at = chance.index(self.plot.runtimes.len());

@@ -3,6 +3,7 @@
 //! What is simulated and what is checked is `decide::simulate`'s; here are workers, progress and the report.
 
 use std::collections::BTreeMap;
+use std::panic::resume_unwind;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc;
 use std::time::Instant;
@@ -77,7 +78,13 @@ fn share(from: u64, seeds: u64, workers: usize, mut told: impl FnMut(u64, usize)
             let mut library = Library::default();
             loop {
                 let seed = next.fetch_add(1, Ordering::Relaxed);
-                if seed >= end || send.send((seed, run_seed(seed, &mut library))).is_err() {
+                if seed >= end {
+                    return thread_cpu_s();
+                }
+                let named = Named(seed);
+                let outcome = run_seed(seed, &mut library);
+                drop(named);
+                if send.send((seed, outcome)).is_err() {
                     return thread_cpu_s();
                 }
             }
@@ -101,9 +108,21 @@ fn share(from: u64, seeds: u64, workers: usize, mut told: impl FnMut(u64, usize)
                 }
             }
         }
-        threads.into_iter().map(|thread| thread.join().unwrap_or(0.0)).sum::<f64>()
+        // A simulation that panicked is no simulation that passed: the panic goes on, and no report is printed.
+        threads.into_iter().map(|thread| thread.join().unwrap_or_else(|panic| resume_unwind(panic))).sum::<f64>()
     });
     (tally, cpu_s)
+}
+
+/// The seed that a worker is at: named when it panics, so that it can be run again alone.
+struct Named(u64);
+
+impl Drop for Named {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            eprintln!("seed {0} panicked; again, alone: arcology soak --from {0} --seeds 1", self.0);
+        }
+    }
 }
 
 /// Processor time of this thread in seconds: the first figure of `schedstat`, in nanoseconds (Linux, proc(5)); 0 where there
