@@ -1,9 +1,10 @@
 //! What follows from a record being on disk, or not.
 
-use crate::decide::scheduler::Moment;
+use crate::decide::scheduler::{Moment, Reason, TaskSeq};
 
 use super::core::{Core, Later, Machine, WRITE_AGAIN_MS};
 use super::input::NotWritten;
+use super::op::{Note, Op};
 use super::record::{AttemptEnd, LeaseEnd, Record};
 
 impl<M: Machine> Core<M> {
@@ -44,6 +45,7 @@ impl<M: Machine> Core<M> {
             | Record::LeaseEnded { end: LeaseEnd::Expired, .. }
                 if unavailable =>
             {
+                self.tell_unwritten(&record, &words, now);
                 self.later(WRITE_AGAIN_MS, now, Later::Write(record));
             }
             // What it made cannot be recorded, for example because a file has its name: that is how it failed.
@@ -59,5 +61,19 @@ impl<M: Machine> Core<M> {
                 self.lease_ended(id, LeaseEnd::Released, now);
             }
         }
+    }
+    /// A task that fails, while nothing can say so on disk, waits for that: the scheduler has forgotten it already.
+    fn tell_unwritten(&mut self, record: &Record, why: &str, now: Moment) {
+        let Record::Fail { task, id, message, .. } = record else { return };
+        let until_ms = now.steady_ms.saturating_add(WRITE_AGAIN_MS);
+        let failed = format!("it fails ({message}), which cannot be written down: {why}");
+        self.unwritten.insert(*task, Reason::Backoff { until_ms, failed: failed.clone() });
+        self.ops.push(Op::Note(Note::Why { task: *task, id: id.clone(), reason: Reason::Backoff { until_ms, failed } }));
+    }
+
+    /// Why a task that should be over is not: it could not be written down yet. The scheduler knows nothing of it.
+    #[must_use]
+    pub fn unwritten(&self, task: TaskSeq) -> Option<&Reason> {
+        self.unwritten.get(&task)
     }
 }

@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
+use crate::decide::scheduler::Reason;
 use crate::decide::scheduler::{
     Config, Decision, Event, GpuId, Holder, LeaseId, LockMode, ModelAt, Moment, RuntimeSeen, State, TaskSeq,
 };
@@ -56,6 +57,8 @@ pub struct Core<M = State> {
     /// What is done when time has come.
     later: BTreeMap<(u64, u64), Later>,
     next_later: u64,
+    /// Tasks whose failure could not be written down yet, and is written again.
+    pub(super) unwritten: BTreeMap<TaskSeq, Reason>,
     /// Tasks of the last run whose end is still to be written. What else happens waits for them.
     pub(super) barrier: Barrier,
     pub(super) closing: bool,
@@ -96,6 +99,7 @@ impl<M: Machine> Core<M> {
             next_write: 0,
             later: BTreeMap::new(),
             next_later: 0,
+            unwritten: BTreeMap::new(),
             barrier: Barrier::default(),
             closing: false,
             events: VecDeque::new(),

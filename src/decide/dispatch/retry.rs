@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::core::clock::{after, millis_since};
 use crate::core::rng::Rng;
 use crate::core::{Digest, backoff};
-use crate::decide::scheduler::Moment;
+use crate::decide::scheduler::{Config, Moment};
 use crate::declare::manifest::kind::policy::RetriesSpec;
 
 use super::input::RunFailure;
@@ -14,8 +14,8 @@ use super::stored::Stored;
 
 /// A task that the program ended under this often is given up: something about it may be what ends the program.
 pub const INTERRUPTIONS_MAX: u32 = 2;
-/// The longest rest of a backoff after a restart, whatever the clock was set to meanwhile: the longest a policy can ask.
-const BACKOFF_REST_MAX_MS: u64 = 24 * 3_600_000;
+/// The longest rest of a backoff after a restart where no host is known: the longest a policy can ask.
+const BACKOFF_REST_MAX: Duration = Duration::from_secs(24 * 3_600);
 
 /// A failure that trying again can mend is tried again, as often as the policy says; any other is the end.
 pub(super) fn next_try(
@@ -43,11 +43,18 @@ pub(super) fn wait(id: &str, failures: u32, base: Duration, cap: Duration) -> Du
     backoff::next(base.saturating_mul(failures), base, cap, &mut rng)
 }
 
+/// The longest rest of a backoff after a restart, whatever the clock was set to meanwhile: the longest that any host asks.
+/// Where a task failed is not looked up; at worst it is tried a little later than where it was.
+pub(super) fn rest_max(config: &Config) -> Duration {
+    config.hosts.values().map(|host| host.policy.retries.max_backoff.get()).max().unwrap_or(BACKOFF_REST_MAX)
+}
+
 /// For how long a stored task has waited, and what is left of its backoff. The wall clock may have been set meanwhile:
-/// nothing is negative, and no rest is longer than a policy can ask for.
-pub(super) fn ages(stored: &Stored, now: Moment) -> (u64, Option<(u64, String)>) {
+/// nothing is negative, and no rest is longer than `rest_max`.
+pub(super) fn ages(stored: &Stored, rest_max: Duration, now: Moment) -> (u64, Option<(u64, String)>) {
+    let rest_max = u64::try_from(rest_max.as_millis()).unwrap_or(u64::MAX);
     let backoff = stored.retry_at.as_ref().and_then(|(at, failed)| {
-        let rest = millis_since(now.wall, *at).min(BACKOFF_REST_MAX_MS);
+        let rest = millis_since(now.wall, *at).min(rest_max);
         (rest > 0).then(|| (rest, failed.clone()))
     });
     (millis_since(stored.created_at, now.wall), backoff)

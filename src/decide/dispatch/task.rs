@@ -85,7 +85,7 @@ impl<M: Machine> Core<M> {
 
     /// Tells the scheduler of a task that waits, with its age and the rest of its backoff.
     pub(super) fn submit(&mut self, stored: Stored, now: Moment) {
-        let (waited_ms, backoff) = retry::ages(&stored, now);
+        let (waited_ms, backoff) = retry::ages(&stored, retry::rest_max(&self.config), now);
         let mut request = stored.request;
         request.waited_ms = waited_ms;
         request.backoff = backoff;
@@ -369,6 +369,7 @@ impl<M: Machine> Core<M> {
 
     /// It is over, or nobody's any more.
     pub(super) fn forget(&mut self, seq: TaskSeq) {
+        self.unwritten.remove(&seq);
         if let Some(task) = self.tasks.remove(&seq) {
             self.ids.remove(&task.id);
         }

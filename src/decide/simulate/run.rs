@@ -195,7 +195,8 @@ impl<'a> Simulation<'a> {
     /// Why a task waits, as the program says.
     #[must_use]
     pub fn why(&self, task: TaskSeq) -> Option<Reason> {
-        self.program.as_ref()?.dispatcher.as_ref()?.machine().why(task)
+        let dispatcher = self.program.as_ref()?.dispatcher.as_ref()?;
+        dispatcher.machine().why(task).or_else(|| dispatcher.unwritten(task).cloned())
     }
 
     /// What the lock of a GPU was last said to be.
