@@ -351,8 +351,10 @@ pub(super) fn effects(shared: &Shared, key: &ObjectKey, verb: &str, target: &Tar
 
 /// An inventory entry, as it is written down.
 pub fn held(shared: &Shared, key: &ObjectKey, target: &Target, now: Timestamp) -> InventoryRow {
-    let prunes = shared.memory().world.objects.get(key).is_none_or(|object| object.document.prunes());
-    InventoryRow { object: key.clone(), target: json(target), since: now, prunes, deleting_since: None, deadline: None }
+    let memory = shared.memory();
+    let prunes = memory.world.objects.get(key).is_none_or(|object| object.document.prunes());
+    let since = memory.held_since(target, now);
+    InventoryRow { object: key.clone(), target: json(target), since, prunes, deleting_since: None, deadline: None }
 }
 
 /// The same in memory, once the store has it.

@@ -11,7 +11,7 @@ use crate::core::{Kind, Name, ObjectKey, Observed, Timestamp};
 use crate::decide::host_view::{GpuView, Gpus, Hosts};
 use crate::decide::reconcile::{
     Bookkeeping, Hold, Holding, Inputs, LoadHistory, ObjectHistory, ObjectPlan, Target, TaskFact, drift_loop,
-    plan_object,
+    held_since, plan_object,
 };
 use crate::decide::scheduler::SchedulerView;
 use crate::decide::view::RuntimeView;
@@ -321,12 +321,18 @@ impl Memory {
 
     /// Adds what an object holds; false when it holds it already.
     pub fn hold(&mut self, key: &ObjectKey, target: Target, now: Timestamp) -> bool {
+        let since = self.held_since(&target, now);
         let holdings = Arc::make_mut(&mut self.inventory).entry(key.clone()).or_default();
         if holdings.iter().any(|holding| holding.target == target) {
             return false;
         }
-        holdings.push(Holding { target, since: now, deleting_since: None, deadline: None });
+        holdings.push(Holding { target, since, deleting_since: None, deadline: None });
         true
+    }
+
+    /// Since when something is held that is booked `now`.
+    pub fn held_since(&self, target: &Target, now: Timestamp) -> Timestamp {
+        held_since(target, &self.views, now)
     }
 
     /// Removes what an object held. A removed object that holds nothing any more is forgotten for good.

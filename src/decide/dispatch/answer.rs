@@ -68,7 +68,11 @@ impl<M: Machine> Core<M> {
         let until_ms = now.steady_ms.saturating_add(WRITE_AGAIN_MS);
         let failed = format!("it fails ({message}), which cannot be written down: {why}");
         self.unwritten.insert(*task, Reason::Backoff { until_ms, failed: failed.clone() });
-        self.ops.push(Op::Note(Note::Why { task: *task, id: id.clone(), reason: Reason::Backoff { until_ms, failed } }));
+        self.ops.push(Op::Note(Note::Why {
+            task: *task,
+            id: id.clone(),
+            reason: Reason::Backoff { until_ms, failed },
+        }));
     }
 
     /// Why a task that should be over is not: it could not be written down yet. The scheduler knows nothing of it.

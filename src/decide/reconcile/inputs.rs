@@ -6,7 +6,7 @@ use std::sync::Arc;
 use crate::core::{Name, ObjectKey, Observed, Timestamp};
 use crate::decide::host_view::{Gpus, Hosts};
 use crate::decide::scheduler::SchedulerView;
-use crate::decide::view::RuntimeView;
+use crate::decide::view::{ModelState, RuntimeView};
 use crate::declare::world::{Object, World};
 
 use super::history::ObjectHistory;
@@ -45,6 +45,18 @@ pub struct Holding {
     /// When its deletion was asked for, and until when it should be done.
     pub deleting_since: Option<Timestamp>,
     pub deadline: Option<Timestamp>,
+}
+
+/// Since when something is held that is booked `now`: since the look that saw it loaded, so that this look counts as one of
+/// it, and no other is waited for before it can be let go.
+#[must_use]
+pub fn held_since(target: &Target, runtimes: &BTreeMap<Name, Observed<RuntimeView>>, now: Timestamp) -> Timestamp {
+    let Target::Model { runtime, served_as, .. } = target else { return now };
+    let looked = runtimes.get(runtime).and_then(|seen| {
+        let model = seen.fresh(now)?.model(served_as)?;
+        (model.state == ModelState::Loaded).then(|| seen.at()).flatten()
+    });
+    looked.map_or(now, |at| at.min(now))
 }
 
 /// What is known of a task that a committed Task became.

@@ -61,7 +61,7 @@ pub fn plan(inputs: &Inputs<'_>, object: &Object, spec: &LoadoutSpec) -> ObjectP
     for (target, difference) in unlisted_differences(inputs, spec, &wishes) {
         wanted.push((target, Verb::Unload, difference, None, false));
     }
-    let (bookkeeping, leftovers) = reckon_holdings(inputs, object, &wishes, spec);
+    let (bookkeeping, leftovers) = reckon_holdings(inputs, object, &wishes, spec, &mut tally);
     wanted.extend(leftovers);
 
     tally.describe(&mut status, spec, &wanted.iter().map(|want| want.2.clone()).collect::<Vec<_>>());
@@ -201,6 +201,7 @@ fn reckon_holdings<'a>(
     object: &Object,
     wishes: &[Wish<'a>],
     spec: &LoadoutSpec,
+    tally: &mut Tally,
 ) -> (Vec<Bookkeeping>, Vec<Wanted<'a>>) {
     let (mut bookkeeping, mut leftovers) = (Vec::new(), Vec::new());
     let holdings = inputs.holdings(&object.document.key);
@@ -223,17 +224,21 @@ fn reckon_holdings<'a>(
             }
             None => {}
         }
-        let Some(view) = inputs.view_since(runtime, holding.since) else { continue };
+        let name = model.as_ref().map_or_else(|| served_as.clone(), ToString::to_string);
+        let Some(view) = inputs.view_since(runtime, holding.since) else {
+            tally.unseen.push(name);
+            continue;
+        };
         let state = view.model(served_as).map_or(ModelState::Unloaded, |model| model.state);
         if matches!(state, ModelState::Loading | ModelState::Unloading | ModelState::Unknown) {
             // Neither there nor gone: the next observation tells.
+            tally.underway.push(name);
             continue;
         }
         if state == ModelState::Unloaded || named_elsewhere(inputs, spec, runtime, served_as) {
             bookkeeping.push(Bookkeeping::Release(holding.target.clone()));
         } else if spec.unlisted != Unlisted::Unloaded {
             // With `unlisted: unloaded` the difference is already listed as such.
-            let name = model.as_ref().map_or_else(|| served_as.clone(), ToString::to_string);
             let difference = FieldDifference {
                 field: format!("models[{name}]"),
                 desired: "no longer asked for".to_owned(),

@@ -28,7 +28,7 @@ pub mod task;
 mod tests;
 
 pub use history::{Correction, Failure, ObjectHistory};
-pub use inputs::{Holding, Inputs, LoadHistory, TaskFact};
+pub use inputs::{Holding, Inputs, LoadHistory, TaskFact, held_since};
 pub use plan::{Bookkeeping, Cost, Intent, ObjectPlan, Plan, Target, Verb};
 pub use planner::{plan, plan_object};
 pub use status::{Drift, FieldDifference, Health, Hold, HoldReason, ObjectStatus, Sync};

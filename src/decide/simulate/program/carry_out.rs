@@ -4,7 +4,9 @@
 use std::collections::VecDeque;
 
 use crate::core::ObjectKey;
-use crate::decide::reconcile::{Bookkeeping, HoldReason, Holding, Intent, ObjectPlan, Sync, Target, Verb, drift_loop};
+use crate::decide::reconcile::{
+    Bookkeeping, HoldReason, Holding, Intent, ObjectPlan, Sync, Target, Verb, drift_loop, held_since,
+};
 use crate::decide::scheduler::{ClaimVerb, ModelAt};
 use crate::decide::view::ModelState;
 
@@ -146,12 +148,11 @@ impl Simulation<'_> {
 
     /// The next step of a job that waits for nothing.
     fn step_job(&mut self, key: &ObjectKey) {
-        let now = self.clocks.wall();
         let Some(job) = self.program.as_mut().and_then(|program| program.jobs.get_mut(key)) else { return };
         if let Some(book) = job.books.pop_front() {
             job.doing = Doing::Book(book.clone());
             let write = match book {
-                Bookkeeping::Adopt(target) => Write::Hold { object: key.clone(), holding: held(target, now) },
+                Bookkeeping::Adopt(target) => Write::Hold { object: key.clone(), holding: self.held(target) },
                 Bookkeeping::Release(target) => Write::Release { object: key.clone(), target },
             };
             self.write_loop(write, Whom::Job(key.clone()));
@@ -170,7 +171,7 @@ impl Simulation<'_> {
         let Some(action) = self.disk.tables.journal.get(&id).cloned() else { return self.step_job(key) };
         let effect = match (done, action.verb) {
             (false, _) => Effect::Nothing,
-            (true, Verb::Load | Verb::Enqueue) => Effect::Hold(held(action.target.clone(), self.clocks.wall())),
+            (true, Verb::Load | Verb::Enqueue) => Effect::Hold(self.held(action.target.clone())),
             (true, Verb::Unload | Verb::Cancel) => Effect::Release(action.target.clone()),
         };
         self.believe(key, &effect);
@@ -212,12 +213,9 @@ impl Simulation<'_> {
             }
             Doing::Book(_) if failed => self.fail_job(key, "the disk is full"),
             Doing::Book(book) => {
-                let now = self.clocks.wall();
-                if let Some(program) = &mut self.program {
-                    match book {
-                        Bookkeeping::Adopt(target) => program.memory.hold(key, held(target, now)),
-                        Bookkeeping::Release(target) => program.memory.release(key, &target),
-                    }
+                match book {
+                    Bookkeeping::Adopt(target) => self.believe(key, &Effect::Hold(self.held(target))),
+                    Bookkeeping::Release(target) => self.believe(key, &Effect::Release(target)),
                 }
                 self.step_job(key);
             }
@@ -295,7 +293,7 @@ impl Simulation<'_> {
     fn finish(&mut self, key: &ObjectKey, id: u64, intent: Intent, problem: Option<String>, took_ms: u64) {
         let effect = match (&problem, intent.verb) {
             (Some(_), _) => Effect::Nothing,
-            (None, Verb::Load | Verb::Enqueue) => Effect::Hold(held(intent.target.clone(), self.clocks.wall())),
+            (None, Verb::Load | Verb::Enqueue) => Effect::Hold(self.held(intent.target.clone())),
             (None, Verb::Unload | Verb::Cancel) => Effect::Release(intent.target.clone()),
         };
         let audit = self.audit_of(id, &intent.verb, key, problem.as_deref().unwrap_or("ok"));
@@ -310,13 +308,20 @@ impl Simulation<'_> {
         if let Some(problem) = problem {
             return self.fail_job(key, &problem);
         }
-        let now = self.clocks.wall();
         let effect = match intent.verb {
-            Verb::Load | Verb::Enqueue => Effect::Hold(held(intent.target.clone(), now)),
+            Verb::Load | Verb::Enqueue => Effect::Hold(self.held(intent.target.clone())),
             Verb::Unload | Verb::Cancel => Effect::Release(intent.target.clone()),
         };
         self.believe(key, &effect);
         self.step_job(key);
+    }
+
+    /// A new entry of the inventory.
+    pub fn held(&self, target: Target) -> Holding {
+        let now = self.clocks.wall();
+        let views = self.program.as_ref().map(|program| &program.memory.views);
+        let since = views.map_or(now, |views| held_since(&target, views, now));
+        Holding { target, since, deleting_since: None, deadline: None }
     }
 
     fn believe(&mut self, key: &ObjectKey, effect: &Effect) {
@@ -389,11 +394,6 @@ impl Simulation<'_> {
 /// Whether the scheduler's letting go is what an object waits for.
 fn is_the_schedulers(reason: HoldReason) -> bool {
     matches!(reason, HoldReason::Lock | HoldReason::Lease | HoldReason::VramFull)
-}
-
-/// A new entry of the inventory.
-pub fn held(target: Target, now: crate::core::Timestamp) -> Holding {
-    Holding { target, since: now, deleting_since: None, deadline: None }
 }
 
 fn runtime_of(target: &Target) -> Option<&crate::core::Name> {
