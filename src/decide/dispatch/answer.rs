@@ -16,7 +16,7 @@ impl<M: Machine> Core<M> {
             Record::Cancel { task, .. } => self.cancelled(task),
             Record::Reroute { task, runtime, model, .. } => self.rerouted(task, runtime, model),
             Record::Begin { at, verb, .. } => self.begun(at, verb),
-            Record::Finish { at, verb, result, .. } => self.call_over(at, verb, result),
+            Record::Finish { at, verb, because, result, .. } => self.call_over(at, verb, &because, result),
             Record::LeaseAsked { lease, .. } => self.lease_asked(*lease),
             Record::LeaseGranted { id, .. } => self.granted(id, now),
             Record::LeaseEnded { id, end, .. } => self.lease_ended(id, end, now),
@@ -56,7 +56,7 @@ impl<M: Machine> Core<M> {
             // The disk has it so, or has it as something else that is over: there is nothing left to write.
             Record::End { task, end, .. } => self.attempt_over(task, end, now),
             Record::Fail { task, .. } => self.failed_for_good(task),
-            Record::Finish { at, verb, result, .. } => self.call_over(at, verb, result),
+            Record::Finish { at, verb, because, result, .. } => self.call_over(at, verb, &because, result),
             Record::LeaseGranted { id, .. } | Record::LeaseEnded { id, .. } => {
                 self.lease_ended(id, LeaseEnd::Released, now);
             }

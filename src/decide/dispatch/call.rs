@@ -98,8 +98,11 @@ impl<M: Machine> Core<M> {
     }
 
     /// How it ended is on disk: it is believed.
-    pub(super) fn call_over(&mut self, at: ModelAt, verb: ClaimVerb, result: Result<(), String>) {
-        // None: it stood open from the last run, and nobody waits for it.
+    pub(super) fn call_over(&mut self, at: ModelAt, verb: ClaimVerb, because: &str, result: Result<(), String>) {
+        // What stood open from the last run says so in its reason: nobody waits for it, and another may be under way by now.
+        if self.calls.own.get(&at).is_none_or(|call| call.verb != verb || call.because != because) {
+            return;
+        }
         let Some(call) = self.calls.own.remove(&at) else { return };
         self.events.push_back(match result {
             Ok(()) => done(at, verb, call.took_ms),

@@ -108,6 +108,8 @@ impl<'a> Simulation<'a> {
         while self.violation.is_none() {
             let unrest = self.unrest();
             if unrest.is_none() {
+                // As whoever looks at the page would: what the scheduler holds now.
+                self.view_scheduler();
                 self.violation = first_broken(self, Occasion::Rest);
                 return;
             }
