@@ -320,6 +320,10 @@ impl State {
         let Lock::Draining { since_ms, .. } = entry.lock else { return left };
         for ix in &entry.runtimes {
             let runtime = &self.table.runtimes[*ix];
+            if runtime.config.is_none() {
+                // No longer declared, so nobody may look at it again: what is ours there are the holders above.
+                continue;
+            }
             match &runtime.link {
                 Link::Up { in_flight: Some(n), .. } if *n > 0 => left.push(format!("{} works on {n}", runtime.name)),
                 // It can tell, so it is asked again: what it said before the drain says nothing of now.
