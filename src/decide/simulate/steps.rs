@@ -78,7 +78,7 @@ impl Simulation<'_> {
         let memory = Memory::recover(&self.disk.tables);
         let mut program = Program { memory, ..Program::default() };
         for (id, action) in self.disk.tables.journal.iter().filter(|(_, action)| action.open) {
-            program.open.entry(action.object.clone()).or_default().push(*id);
+            program.open.entry(action.object.clone()).or_default().insert(*id);
         }
         self.program = Some(program);
         self.start_dispatcher();

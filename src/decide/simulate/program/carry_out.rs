@@ -107,9 +107,9 @@ impl Simulation<'_> {
             program.failures.remove(key);
             return;
         };
-        let open = program.open.remove(key).unwrap_or_default();
+        let open = program.open.get(key).cloned().unwrap_or_default();
         let leftovers = open.into_iter().filter_map(|id| {
-            let action = self.disk.tables.journal.get(&id)?;
+            let action = self.disk.tables.journal.get(&id).filter(|action| action.open)?;
             let wanted = plan.intents.iter().any(|one| one.verb == action.verb && one.target == action.target);
             let view = runtime_of(&action.target).and_then(|at| program.memory.views.get(at)?.fresh(now));
             (!wanted).then(|| (id, seen_done(view, action)))
@@ -205,12 +205,7 @@ impl Simulation<'_> {
         let doing = std::mem::replace(&mut job.doing, Doing::Nothing);
         let failed = fate != Fate::Written;
         match doing {
-            Doing::Settle(id) if failed => {
-                if let Some(program) = &mut self.program {
-                    program.open.entry(key.clone()).or_default().push(id);
-                }
-                self.fail_job(key, "the disk is full");
-            }
+            Doing::Settle(_) if failed => self.fail_job(key, "the disk is full"),
             Doing::Book(_) if failed => self.fail_job(key, "the disk is full"),
             Doing::Book(book) => {
                 match book {
@@ -219,7 +214,10 @@ impl Simulation<'_> {
                 }
                 self.step_job(key);
             }
-            Doing::Settle(_) => self.step_job(key),
+            Doing::Settle(id) => {
+                self.closed(key, id);
+                self.step_job(key);
+            }
             Doing::Begin { intent, .. } if failed => {
                 drop(intent);
                 self.end_claim(key, Some("it could not be written down"), 0);
@@ -228,13 +226,22 @@ impl Simulation<'_> {
             Doing::Begin { id, intent } => self.act(key, id, intent),
             Doing::Finish { id, intent, problem, took_ms } => {
                 if failed && let Some(program) = &mut self.program {
-                    program.open.entry(key.clone()).or_default().push(id);
+                    program.open.entry(key.clone()).or_default().insert(id);
+                } else {
+                    self.closed(key, id);
                 }
                 let failure = if failed { Some("it could not be written down") } else { problem.as_deref() };
                 self.end_claim(key, failure, took_ms);
                 self.finished(key, &intent, problem, failed);
             }
             Doing::Nothing | Doing::Act { .. } | Doing::Look { .. } => {}
+        }
+    }
+
+    /// A journal entry stands open no longer.
+    fn closed(&mut self, key: &ObjectKey, id: u64) {
+        if let Some(open) = self.program.as_mut().and_then(|program| program.open.get_mut(key)) {
+            open.remove(&id);
         }
     }
 
@@ -337,10 +344,6 @@ impl Simulation<'_> {
         let Some(program) = &mut self.program else { return };
         let failures = program.failures.entry(key.clone()).or_default();
         *failures = failures.saturating_add(1);
-        // What could not be settled is settled the next time.
-        if let Some(job) = program.jobs.get(key) {
-            program.open.entry(key.clone()).or_default().extend(job.leftovers.iter().map(|(id, _)| *id));
-        }
         let wait_ms = (BACKOFF_MS.0 << (*failures).min(10)).min(BACKOFF_MS.1);
         self.trace(format_args!("{key}: failed: {why}"));
         self.end_job(key, Some(wait_ms));

@@ -50,7 +50,7 @@ pub struct Program {
     /// When each runtime was last heard of, on the steady clock.
     pub heard_ms: BTreeMap<Name, u64>,
     /// Actions that were under way when the program ended, until their object is planned.
-    pub open: BTreeMap<ObjectKey, Vec<u64>>,
+    pub open: BTreeMap<ObjectKey, BTreeSet<u64>>,
 }
 
 /// Whom the answer of a call is for.
