@@ -237,8 +237,8 @@ fn reckon_holdings<'a>(
         }
         if state == ModelState::Unloaded || named_elsewhere(inputs, spec, runtime, served_as) {
             bookkeeping.push(Bookkeeping::Release(holding.target.clone()));
-        } else if spec.unlisted != Unlisted::Unloaded {
-            // With `unlisted: unloaded` the difference is already listed as such.
+        } else if spec.unlisted != Unlisted::Unloaded || inputs.world.runtime(runtime).is_none() {
+            // With `unlisted: unloaded` the difference is already listed as such, where the runtime is still declared.
             let difference = FieldDifference {
                 field: format!("models[{name}]"),
                 desired: "no longer asked for".to_owned(),

@@ -19,4 +19,9 @@ pub const KNOWN: &[(u64, &str)] = &[
     (3346, "a model whose manifest went away while it was loading was in no sum, and was loaded over"),
     (3610, "a backoff grew by an hour when the wall clock was set back while the failure was being written"),
     (4191, "an older task that does not fit took over a younger one's drain, and gave it back, without end"),
+    (10554, "a model that was let go right after it was loaded was taken for gone until the next resync"),
+    (12319, "a backoff grew by an hour when the wall clock was set back while the program was away"),
+    (13105, "the end of a load from the last run was taken for the end of the one that followed it"),
+    (14834, "a drain waited for the word of a runtime that was no longer declared"),
+    (18504, "a task whose failure could not be written down waited for no stated reason"),
 ];

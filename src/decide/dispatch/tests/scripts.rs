@@ -397,3 +397,16 @@ fn once_it_is_closing_nothing_new_is_begun_and_what_runs_is_written_as_interrupt
     stage.written();
     assert!(stage.ops.iter().all(|op| matches!(op, Op::Note(_))), "{:?}", stage.ops);
 }
+
+#[test]
+fn a_failure_that_cannot_be_written_down_is_what_its_task_waits_for() {
+    let fails = Decision::Fail { task: TaskSeq(1), code: FailCode::FitFailed, message: "it never fits".into() };
+    let mut stage = Stage::new(Script::default().on("Submitted", vec![fails]));
+    stage.give(Input::Accepted(Box::new(stored(1)))).unwritten(full());
+    let Some(Reason::Backoff { failed, .. }) = stage.core.unwritten(TaskSeq(1)) else { panic!("nobody says why") };
+    assert_eq!(failed, "it fails (it never fits), which cannot be written down: the disk is full");
+    assert!(stage.ops.iter().any(|op| matches!(op, Op::Note(Note::Why { task: TaskSeq(1), .. }))), "{:?}", stage.ops);
+    stage.ops = stage.core.apply(Input::Tick, at(10_000));
+    stage.written();
+    assert_eq!(stage.core.unwritten(TaskSeq(1)), None);
+}

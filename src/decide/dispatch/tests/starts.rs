@@ -86,7 +86,7 @@ fn ages_and_backoffs_go_on_where_they_were_whatever_the_wall_clock_did() {
             }
         })
         .collect();
-    assert_eq!(requests, [(3_600_000, 7_000), (0, 24 * 3_600_000)]);
+    assert_eq!(requests, [(3_600_000, 7_000), (0, 300_000)], "no longer than any host asks for");
 }
 
 fn lease() -> LeaseRequest {
@@ -149,4 +149,25 @@ fn what_stood_open_is_closed_by_what_is_seen_or_begun_anew_under_the_same_entry(
         "it stands open on disk: {:?}",
         stage.ops
     );
+}
+
+#[test]
+fn the_end_of_what_stood_open_is_not_the_end_of_the_load_that_follows_it() {
+    let qwen = ModelAt { runtime: name("cpu"), served_as: "qwen".into() };
+    let load = Decision::Load { at: qwen.clone(), gpu: None, need_gb: None, because: "task-1 needs it".into() };
+    let call = OpenCall { at: qwen.clone(), model: None, verb: ClaimVerb::Load, because: "task-1 needs it".into() };
+    let restored = Restored { config: config(4), open: vec![call], ..Restored::default() };
+    let mut stage = Stage::recovered(Script::default().on("Submitted", vec![load]), restored);
+    let gone = vec![("qwen".into(), crate::decide::view::ModelState::Unloaded, None)];
+    let seen = RuntimeSeen::Up { models: gone, in_flight: None };
+    stage.give(Input::Event(Event::Seen { runtime: name("cpu"), seen }));
+    let (old, Record::Finish { .. }) = stage.record() else { panic!("{:?}", stage.ops) };
+    stage.give(Input::Accepted(Box::new(stored(1))));
+    let (new, Record::Begin { .. }) = stage.record() else { panic!("{:?}", stage.ops) };
+    stage.give(Input::Written(old));
+    assert!(!stage.heard().contains(&"LoadFailed"), "{:?}", stage.heard());
+    stage.give(Input::Written(new));
+    assert!(matches!(stage.calls()[..], [Op::Load { .. }]), "{:?}", stage.ops);
+    stage.give(Input::CallEnded { at: qwen, verb: ClaimVerb::Load, took_ms: 5, result: Ok(()) }).written();
+    assert_eq!(stage.heard().last(), Some(&"Loaded"));
 }

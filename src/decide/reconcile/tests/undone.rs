@@ -97,3 +97,22 @@ fn a_look_that_is_older_than_a_load_does_not_say_that_it_came_to_nothing() {
     }
     assert_eq!(scene.desk().bookkeeping.len(), 1);
 }
+
+#[test]
+fn what_was_let_go_and_not_seen_since_is_unknown_and_the_look_that_saw_it_loaded_is_enough() {
+    let mut scene = Scene::of(&loadout("{host: desk, models: [{model: small, state: loaded}]}")).sees(&[("s", Loaded)]);
+    let plan = scene.desk();
+    scene.obey(&plan);
+    scene.commit(&loadout("{host: desk, models: []}"));
+    scene.look_at(&[("s", Loaded)], earlier(1));
+    assert_eq!(scene.desk().status.sync, Sync::Unknown, "not in sync: it may still be there");
+    let target = scene.inventory[&key("Loadout/desk")][0].target.clone();
+    let since = held_since(&target, scene.inputs().runtimes, now());
+    assert_eq!(since, earlier(1), "the look that saw it loaded");
+    for holdings in scene.inventory.values_mut() {
+        holdings[0].since = since;
+    }
+    assert_eq!(deeds(&scene.desk()), ["unload s on swap"]);
+    scene.look_at(&[("s", Unloaded)], earlier(1));
+    assert_eq!(held_since(&target, scene.inputs().runtimes, now()), now(), "no look saw it yet");
+}

@@ -210,3 +210,18 @@ fn an_older_task_that_cannot_fit_does_not_take_over_the_drain_of_a_younger_one()
     });
     assert_eq!((desk.why(older), desk.why(younger), desk.mode()), ("VramFull", "Draining", "draining"));
 }
+
+#[test]
+fn a_drain_does_not_wait_for_the_word_of_a_runtime_that_is_no_longer_declared() {
+    let mut desk = desk_with_chat();
+    desk.seen("film", &[]);
+    let mut config = (*desk.state.config).clone();
+    config.runtimes.remove(&name("swap"));
+    config.models.retain(|_, model| model.served.iter().all(|at| at.runtime != name("swap")));
+    config.pins.retain(|at, _| at.runtime != name("swap"));
+    desk.apply(Event::WorldChanged(std::sync::Arc::new(config)));
+    let (video, decisions) = desk.submit("video.gen", |_| {});
+    assert_eq!(started(&decisions), [] as [u64; 0], "film is asked first");
+    desk.now.steady_ms += 1;
+    assert_eq!(started(&desk.seen("film", &[])), [video.0]);
+}
