@@ -2,6 +2,7 @@
 
 pub mod clock;
 pub mod controller;
+pub mod discover;
 pub mod engine;
 pub mod http;
 pub mod runtime;

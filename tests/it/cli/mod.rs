@@ -2,6 +2,7 @@
 
 mod context;
 mod daemon;
+mod discover;
 mod help;
 mod manifests;
 mod simulate;

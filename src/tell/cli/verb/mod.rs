@@ -2,6 +2,7 @@
 
 pub mod cancel;
 pub mod completions;
+pub mod discover;
 pub mod explain;
 pub mod get;
 pub mod init;
