@@ -23,8 +23,12 @@ impl Names {
     }
 }
 
-/// `front-back`, with as much of `front` as there is room for.
+/// The most characters of what is put behind a name.
+const BACK_CHARS_MAX: usize = 24;
+
+/// `front-back`, with as much of `front` as there is room for. Both are made of ASCII only.
 fn joined(front: &str, back: &str) -> String {
+    let back = back.get(..back.len().min(BACK_CHARS_MAX)).unwrap_or(back).trim_end_matches(['-', '.']);
     if back.is_empty() {
         return front.to_owned();
     }

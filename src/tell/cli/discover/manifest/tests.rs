@@ -62,7 +62,89 @@ fn manifests_are_valid_and_say_what_could_not_be_told() {
     all.cards = Some(Ok(vec![card()]));
     let text = render(&all);
     assert_eq!(problems(&text), [""; 0], "{text}");
-    insta::assert_snapshot!(text, @"");
+    insta::assert_snapshot!(text, @r#"
+    apiVersion: arcology/v1alpha1
+    kind: Host
+    metadata:
+      name: this-machine
+    spec:
+      address: 127.0.0.1
+      local: true
+      gpus:
+        - {id: gpu0, index: 0, vramGb: 24.0, label: "A \"card\""}
+      reserve: {vramGb: 1, diskGb: 5} # what always stays free
+    ---
+    apiVersion: arcology/v1alpha1
+    kind: Host
+    metadata:
+      name: attic
+    spec:
+      address: "attic"
+      # its memory, disk and cards are not looked at from here; declare its cards by hand:
+      # gpus: [{id: gpu0, index: 0, vramGb: 24}]
+    ---
+    apiVersion: arcology/v1alpha1
+    kind: Runtime
+    metadata:
+      name: ollama
+    spec:
+      # recognized: a sign
+      # version: v1 x
+      host: this-machine
+      gpu: gpu0 # the only card, and a model was seen in its memory
+      adapter: ollama
+      endpoint: http://127.0.0.1:11434
+      capabilities: [text.embed, text.generate, text.summarize]
+    ---
+    apiVersion: arcology/v1alpha1
+    kind: Model
+    metadata:
+      name: qwen-7b
+    spec:
+      type: llm # a guess from its name
+      servedBy:
+        - {runtime: ollama, as: "qwen:7b"}
+      capabilities: [text.generate, text.summarize]
+      contextTokens: 4096
+      vramGb: 5.2 # as the runtime told while it was loaded
+    ---
+    apiVersion: arcology/v1alpha1
+    kind: Model
+    metadata:
+      name: nomic-embed-text
+    spec:
+      type: embedding # a guess from its name
+      servedBy:
+        - {runtime: ollama, as: "nomic-embed-text:latest"}
+      capabilities: [text.embed]
+      contextTokens: 4096
+      # vramGb: the runtime does not tell it now; it is measured once it is loaded
+    ---
+    apiVersion: arcology/v1alpha1
+    kind: Runtime
+    metadata:
+      name: swap
+    spec:
+      # recognized: a sign
+      # version: v1 x
+      host: attic
+      # gpu: gpu0 # which card it uses could not be told; without it, it takes no lock
+      adapter: llama-swap
+      endpoint: http://attic:8080
+      capabilities: [text.generate, text.summarize]
+    ---
+    apiVersion: arcology/v1alpha1
+    kind: Model
+    metadata:
+      name: qwen-7b-swap
+    spec:
+      type: llm # a guess from its name
+      servedBy:
+        - {runtime: swap, as: "qwen:7b"}
+      capabilities: [text.generate, text.summarize]
+      contextTokens: 4096
+      # vramGb: the runtime does not tell it now; it is measured once it is loaded
+    "#);
 }
 
 #[test]
