@@ -84,6 +84,7 @@ pub enum Verb {
     Lease(verb::lease::Args),
     Reconcile(verb::reconcile::Args),
     Discover(verb::discover::Args),
+    Doctor(verb::doctor::Args),
     Explain(verb::explain::Args),
     Init(verb::init::Args),
     Schema(verb::schema::Args),

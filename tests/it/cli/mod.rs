@@ -3,6 +3,7 @@
 mod context;
 mod daemon;
 mod discover;
+mod doctor;
 mod help;
 mod manifests;
 mod simulate;

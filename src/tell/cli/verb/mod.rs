@@ -3,6 +3,7 @@
 pub mod cancel;
 pub mod completions;
 pub mod discover;
+pub mod doctor;
 pub mod explain;
 pub mod get;
 pub mod init;
