@@ -121,14 +121,16 @@ mod tests {
             email: Some("ada@example.org".into()),
         };
         let told = |facts: Facts| judge(&facts).iter().map(|finding| finding.status).collect::<Vec<_>>();
-        use Status::{Fail, Ok, Warn};
-        assert_eq!(told(good.clone()), [Ok, Ok]);
-        assert_eq!(told(Facts::default()), [Warn]);
-        assert_eq!(told(Facts { daemons: None, ..good.clone() }), [Warn, Ok]);
-        assert_eq!(told(Facts { on_path: None, ..good.clone() }), [Warn, Ok]);
-        assert_eq!(told(Facts { email: None, ..good.clone() }), [Ok, Warn]);
-        assert_eq!(told(Facts { version: Some(Result::Ok("git version 2.30.9".into())), ..good.clone() }), [Fail, Ok]);
-        assert_eq!(told(Facts { version: Some(Err("it left with 1".into())), ..good }), [Fail, Ok]);
+        assert_eq!(told(good.clone()), [Status::Ok, Status::Ok]);
+        assert_eq!(told(Facts::default()), [Status::Warn]);
+        assert_eq!(told(Facts { daemons: None, ..good.clone() }), [Status::Warn, Status::Ok]);
+        assert_eq!(told(Facts { on_path: None, ..good.clone() }), [Status::Warn, Status::Ok]);
+        assert_eq!(told(Facts { email: None, ..good.clone() }), [Status::Ok, Status::Warn]);
+        assert_eq!(
+            told(Facts { version: Some(Ok("git version 2.30.9".into())), ..good.clone() }),
+            [Status::Fail, Status::Ok]
+        );
+        assert_eq!(told(Facts { version: Some(Err("it left with 1".into())), ..good }), [Status::Fail, Status::Ok]);
     }
 
     #[test]

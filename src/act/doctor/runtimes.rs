@@ -90,7 +90,7 @@ fn one(facts: &Facts) -> Finding {
             let seen = format!("{kind}{version}, the daemon finds it {health}{why}");
             match health.as_str() {
                 "Healthy" => Finding::ok(check, seen),
-                "Suspended" | "Progressing" => Finding::skipped(check, seen),
+                "Progressing" => Finding::skipped(check, seen),
                 "Degraded" | "Unknown" => Finding::warn(check, seen, format!("arcology why Runtime/{}", facts.name)),
                 _ => Finding::fail(check, seen, format!("arcology why Runtime/{}", facts.name)),
             }

@@ -82,7 +82,16 @@ mod tests {
 
     #[test]
     fn each_finding_says_what_was_seen_and_how_to_mend_it() {
-        insta::assert_snapshot!(text(&findings(), None, Paint { on: false }), @"");
+        insta::assert_snapshot!(text(&findings(), None, Paint { on: false }), @r#"
+        ok      git                git version 2.47.3
+        skipped daemon             none runs here
+        warn    git identity       user.email not set, so Git makes no commit
+                                   mend: git config --global user.email you@example.org
+        fail    runtime swap       unreachable: it�[2J said nothing
+                                   mend: start it
+
+        1 fail, 1 warn, 1 ok, 1 skipped
+        "#);
     }
 
     #[test]
@@ -93,6 +102,24 @@ mod tests {
 
     #[test]
     fn json_holds_the_worst_and_every_finding() {
-        insta::assert_snapshot!(format!("{:#}", json(&findings()[1..3])), @"");
+        insta::assert_snapshot!(format!("{:#}", json(&findings()[1..3])), @r#"
+        {
+          "checks": [
+            {
+              "check": "daemon",
+              "mend": null,
+              "seen": "none runs here",
+              "status": "skipped"
+            },
+            {
+              "check": "git identity",
+              "mend": "git config --global user.email you@example.org",
+              "seen": "user.email not set, so Git makes no commit",
+              "status": "warn"
+            }
+          ],
+          "status": "warn"
+        }
+        "#);
     }
 }
