@@ -158,7 +158,7 @@ fn where_a_daemon_runs_its_word_counts() {
     let answers = Answers::default()
         .with("GET /api/v1/status", 200, status)
         .with("GET /api/v1/openapi.json", 200, json!({"info": {"version": "0.0.1"}}))
-        .with("GET /api/v1/runtimes?limit=1000", 200, json!({"items": [row], "next": null}));
+        .with("GET /api/v1/runtimes", 200, json!({"items": [row], "next": null}));
     let daemon = FakeDaemon::start(&context.path("control.sock"), answers);
     let ran = doctor(&context, &["--control", "control.sock"]);
     assert_eq!(ran.code, 0, "{}{:?}", ran.out, daemon.asked());

@@ -197,6 +197,23 @@ fn a_key_that_is_wanted_is_asked_for_by_the_name_of_a_file() {
 }
 
 #[test]
+fn programs_become_valid_runtimes_and_are_named_by_path_where_they_are_not_found_by_name() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let folder = tempfile::tempdir().unwrap();
+    for name in ["espeak-ng", "pdftoppm", "tesseract", "piper"] {
+        std::fs::write(folder.path().join(name), "").unwrap();
+        std::fs::set_permissions(folder.path().join(name), std::fs::Permissions::from_mode(0o755)).unwrap();
+    }
+    let all = Finds { programs: Programs::on(folder.path().as_os_str()), ..finds(Vec::new()) };
+    let text = render(&all);
+    assert_eq!(problems(&text), [""; 0], "{text}");
+    assert!(text.contains("name: reader\n") && text.contains("name: voice\n"), "{text}");
+    let espeak = folder.path().join("espeak-ng");
+    assert!(text.contains(&format!("run: [\"{}\", -v", espeak.display())), "{text}");
+    assert!(text.contains("# piper is installed"), "{text}");
+}
+
+#[test]
 fn nothing_found_is_nothing_printed() {
     let nobody = Looked { place: place("127.0.0.1", 1), seen: Seen::Nothing };
     assert_eq!(render(&finds(vec![nobody])), "");
