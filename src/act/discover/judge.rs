@@ -66,7 +66,7 @@ impl Judged<'_> {
     /// It has a list of models in OpenAI's shape, which is at least something that speaks OpenAI's protocol.
     fn by_list(&self, list: &Heard) -> Result<Recognized, Question> {
         let owners = owners(&list.json);
-        let by_owner = match owners.iter().next().copied() {
+        let by_owner = match owners.first().copied() {
             Some("llama-swap") => self.llama_swap("its list says `owned_by: llama-swap`")?,
             Some("llamacpp") => self.llama_server("its list says `owned_by: llamacpp`")?,
             Some("vllm") => self.vllm("its list says `owned_by: vllm`")?,
@@ -138,11 +138,10 @@ impl Judged<'_> {
             let signs = "it lists its models at /v1/audio/models, and has no /v1/models";
             return Ok(Some(speech_server(SpeechServer::TtsWebui, signs)));
         }
-        if let Some(system) = self.told(Question::SystemStats)?.field("system") {
-            if let Some(version) = system["comfyui_version"].as_str() {
-                let found = is(AdapterKind::Comfyui, "/system_stats tells ComfyUI's version");
-                return Ok(Some(Recognized { version: Some(version.to_owned()), ..found }));
-            }
+        let stats = self.told(Question::SystemStats)?;
+        if let Some(version) = stats.field("system").and_then(|system| system["comfyui_version"].as_str()) {
+            let found = is(AdapterKind::Comfyui, "/system_stats tells ComfyUI's version");
+            return Ok(Some(Recognized { version: Some(version.to_owned()), ..found }));
         }
         self.textgen_webui()
     }
