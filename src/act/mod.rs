@@ -2,6 +2,8 @@
 
 pub mod clock;
 pub mod controller;
+pub mod discover;
+pub mod doctor;
 pub mod engine;
 pub mod http;
 pub mod runtime;

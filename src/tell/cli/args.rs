@@ -83,6 +83,8 @@ pub enum Verb {
     Reroute(verb::reroute::Args),
     Lease(verb::lease::Args),
     Reconcile(verb::reconcile::Args),
+    Discover(verb::discover::Args),
+    Doctor(verb::doctor::Args),
     Explain(verb::explain::Args),
     Init(verb::init::Args),
     Schema(verb::schema::Args),

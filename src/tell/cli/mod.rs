@@ -7,6 +7,8 @@
 pub mod args;
 pub mod client;
 pub mod columns;
+pub mod discover;
+pub mod doctor;
 pub mod failure;
 pub mod follow;
 mod host;
@@ -55,6 +57,8 @@ pub fn main(daemon: Daemon) -> ExitCode {
         Verb::Reroute(args) => verb::reroute::run(&args, global, &mut ui),
         Verb::Lease(args) => verb::lease::run(args, global, &mut ui),
         Verb::Reconcile(args) => verb::reconcile::run(&args, global, &mut ui),
+        Verb::Discover(args) => verb::discover::run(&args, &mut ui),
+        Verb::Doctor(args) => verb::doctor::run(&args, global, &mut ui),
         Verb::Explain(args) => verb::explain::run(&args, &mut ui),
         Verb::Init(args) => verb::init::run(&args, &mut ui),
         Verb::Schema(args) => verb::schema::run(&args, &mut ui),

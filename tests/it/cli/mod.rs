@@ -2,6 +2,8 @@
 
 mod context;
 mod daemon;
+mod discover;
+mod doctor;
 mod help;
 mod manifests;
 mod simulate;

@@ -90,6 +90,10 @@ fn serve(inner: &Arc<Mutex<Inner>>, asked: &Asked) -> Response {
             answer(200, &json!({"models": models}))
         }
         "GET /api/ps" => answer(200, &loaded(inner)),
+        "GET /v1/models" => {
+            let entry = |name: &&str| json!({"id": name, "object": "model", "owned_by": "library"});
+            answer(200, &json!({"object": "list", "data": MODELS.iter().map(entry).collect::<Vec<_>>()}))
+        }
         "POST /api/generate" | "POST /api/embed" | "POST /v1/chat/completions" | "POST /v1/embeddings" => {
             for_model(inner, asked, &body)
         }

@@ -94,6 +94,10 @@ async fn serve(app: &App, asked: &Asked) -> Response {
             let name = has.named.as_deref().unwrap_or("None");
             answer(200, &json!({"model_name": name, "lora_names": [], "loader": "llama.cpp"}))
         }
+        "GET /v1/models" => {
+            let named = has.named.iter().map(|id| json!({"id": id, "object": "model", "owned_by": "user"}));
+            answer(200, &json!({"object": "list", "data": named.collect::<Vec<_>>()}))
+        }
         "GET /v1/internal/model/list" => answer(200, &json!({"model_names": has.on_disk})),
         "POST /v1/internal/model/load" => load(app, &asked.json()).await,
         "POST /v1/internal/model/unload" => {

@@ -25,11 +25,12 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("axum::", &["src/tell/web/", "src/tell/control/"]),
     ("annotate_snippets::", &["src/tell/diagnostics/"]),
     ("clap::", &["src/tell/cli/"]),
-    // Programs are started in four places: declared ones in their sandbox, git for remotes and signatures, git for
-    // `init --commit`, and what a lease is for.
+    // Programs are started in five places: git for what `doctor` asks it, declared ones in their sandbox, git for remotes
+    // and signatures, git for `init --commit`, and what a lease is for.
     (
         "Command::new(",
         &[
+            "src/act/doctor/ask.rs",
             "src/act/runtime/exec/process.rs",
             "src/act/source/git_program.rs",
             "src/tell/cli/verb/init.rs",

@@ -37,7 +37,7 @@ pub(super) struct Bubblewrap {
 
 impl Protection {
     /// Looks and tries. Blocks for some milliseconds.
-    pub(super) fn found(wish: Sandboxing) -> Self {
+    pub(in crate::act) fn found(wish: Sandboxing) -> Self {
         let tool = |name: &str| find(name, USUAL.iter().chain(SYSTEM_TOOLS).map(Path::new));
         let (bubblewrap, without) = match (wish, tool("bwrap")) {
             (Sandboxing::Off, _) => (None, Some("the manifest says `sandbox: off`".to_owned())),

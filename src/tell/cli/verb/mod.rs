@@ -2,6 +2,8 @@
 
 pub mod cancel;
 pub mod completions;
+pub mod discover;
+pub mod doctor;
 pub mod explain;
 pub mod get;
 pub mod init;
