@@ -19,11 +19,19 @@ pub struct Has {
     pub streams: bool,
     /// The first bytes of every sound, whatever format was asked for.
     pub sound: &'static [u8],
+    /// False: speech is 503 with a code of its own, as local-tts answers until somebody has chosen a voice.
+    pub has_voice: bool,
 }
 
 impl Default for Has {
     fn default() -> Self {
-        Self { models: vec!["tiny", "voice"], lists: true, streams: true, sound: b"RIFF\x24\0\0\0WAVEfmt rest" }
+        Self {
+            models: vec!["tiny", "voice"],
+            lists: true,
+            streams: true,
+            sound: b"RIFF\x24\0\0\0WAVEfmt rest",
+            has_voice: true,
+        }
     }
 }
 
@@ -52,6 +60,10 @@ fn serve(has: &Has, asked: &Asked) -> Response {
         "POST /v1/embeddings" => answer(200, &embeddings(&body)),
         "POST /v1/audio/speech" if body["input"].as_str().is_none_or(str::is_empty) => {
             answer(400, &json!({"error": {"message": "input is empty", "type": "invalid_request_error"}}))
+        }
+        "POST /v1/audio/speech" if !has.has_voice => {
+            let told = json!({"message": "No default voice is configured", "type": "server_error", "code": "no_default_voice"});
+            answer(503, &json!({"error": told}))
         }
         "POST /v1/audio/speech" => typed("audio/mpeg", has.sound),
         "POST /v1/audio/transcriptions" => {
