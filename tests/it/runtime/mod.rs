@@ -2,7 +2,7 @@
 
 mod builtin;
 mod conformance;
-mod exec;
+pub mod exec;
 mod http;
 mod llama_server;
 mod llama_server_real;

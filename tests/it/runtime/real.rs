@@ -60,6 +60,22 @@ pub fn version(program: impl AsRef<std::ffi::OsStr>, argument: &str) -> String {
     version.unwrap_or("of unknown version").to_owned()
 }
 
+/// Whether all of these programs of the machine are installed, each with the argument that makes it tell its version. Says
+/// so of each.
+pub fn installed(programs: &[(&str, &str)]) -> bool {
+    let folders: Vec<PathBuf> = std::env::split_paths(&std::env::var_os("PATH").unwrap_or_default()).collect();
+    let is_there = |program: &str| folders.iter().any(|folder| folder.join(program).is_file());
+    let missing: Vec<&str> = programs.iter().map(|(program, _)| *program).filter(|one| !is_there(one)).collect();
+    for (program, argument) in programs {
+        if missing.is_empty() {
+            driven(program, &version(program, argument));
+        } else {
+            skipped(program, &format!("not installed: {}", missing.join(", ")));
+        }
+    }
+    missing.is_empty()
+}
+
 /// A server that was started here. It is asked to end when it is dropped, and killed when it does not.
 pub struct Server {
     pub endpoint: String,
