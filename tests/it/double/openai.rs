@@ -21,6 +21,8 @@ pub struct Has {
     pub sound: &'static [u8],
     /// False: speech is 503 with a code of its own, as local-tts answers until somebody has chosen a voice.
     pub has_voice: bool,
+    /// False: `/health` is 200 and a page, as every path is that a server of a web interface does not know.
+    pub has_health: bool,
 }
 
 impl Default for Has {
@@ -31,6 +33,7 @@ impl Default for Has {
             streams: true,
             sound: b"RIFF\x24\0\0\0WAVEfmt rest",
             has_voice: true,
+            has_health: true,
         }
     }
 }
@@ -49,6 +52,7 @@ fn serve(has: &Has, asked: &Asked) -> Response {
     let body = asked.json();
     let model = body["model"].as_str().unwrap_or_default().to_owned();
     match asked.line().as_str() {
+        "GET /health" if !has.has_health => typed("text/html", "<!doctype html><title>Studio</title>"),
         "GET /health" => answer(200, &json!({"status": "ok"})),
         "GET /v1/models" if has.lists => {
             let data: Vec<Value> = has.models.iter().map(|id| json!({"id": id, "object": "model"})).collect();

@@ -15,6 +15,7 @@ mod openai_real;
 pub mod real;
 mod textgen_webui;
 mod tts_webui;
+mod tts_webui_real;
 mod vllm;
 
 use std::collections::BTreeMap;

@@ -120,6 +120,13 @@ async fn quirk_1_a_speech_server_without_a_voice_is_not_busy() {
 }
 
 #[tokio::test]
+async fn quirk_2_a_page_is_no_health_check() {
+    let server = start(Has { has_health: false, ..Has::default() }).await;
+    let view = adapter_of(&server, json!({"healthPath": "/health"})).observe().await.unwrap();
+    assert!(view.degraded.unwrap().contains("/health is a page for people"));
+}
+
+#[tokio::test]
 async fn a_sound_file_is_written_down_and_two_are_too_many() {
     let server = start(Has::default()).await;
     let adapter = adapter_of(&server, json!({}));
