@@ -283,6 +283,17 @@ impl Streaming {
 }
 
 impl Answer {
+    /// Whether it is a page for people, such as servers of web interfaces give for any path that they do not know.
+    #[must_use]
+    pub fn is_page(&self) -> bool {
+        let told = self.content_type.as_deref().is_some_and(|kind| kind.starts_with("text/html"));
+        told || self
+            .body
+            .trim_ascii_start()
+            .get(..5)
+            .is_some_and(|head| head.eq_ignore_ascii_case(b"<!doc") || head.eq_ignore_ascii_case(b"<html"))
+    }
+
     /// The body as text.
     ///
     /// # Errors

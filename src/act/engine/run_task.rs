@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use crate::act::runtime::{Fault, InputFile, Invocation, Outcome, Progress, RuntimeError};
+use crate::act::runtime::{Fault, Invocation, Outcome, Progress, RuntimeError};
 use crate::core::{Digest, Name, Timestamp};
 use crate::decide::dispatch::{RunFailure, RunOutcome};
 use crate::decide::scheduler::Place;
@@ -12,7 +12,7 @@ use crate::remember::store::row::{ArtifactRow, TaskRow};
 use crate::remember::vault::{ARTIFACT_BYTES_MAX, Input, Lineage, Timings};
 
 use super::dispatch::effect::Stop;
-use super::inputs_of;
+use super::inputs_of::{self, Inputs};
 use super::shared::Shared;
 
 /// The most bytes of a log that are kept of one attempt: its end.
@@ -106,16 +106,12 @@ async fn work(shared: &Arc<Shared>, row: &TaskRow, place: &Place, log: &Log) -> 
     let slot = shared.slot(&place.runtime).ok_or_else(|| {
         Failure::Runtime(RuntimeError::new(Fault::Unreachable, format!("{} is no longer driven", place.runtime)))
     })?;
-    let files = inputs_of::read(shared, row).await.map_err(Failure::Input)?;
-    let mut lineage: Vec<Input> = files.iter().map(|f| input(&f.name, &f.bytes)).collect();
-    if let Some(text) = &row.spec.inputs.text {
-        lineage.push(input("text", text.as_bytes()));
-    }
+    let Inputs { text, files, lineage } = inputs_of::read(shared, row).await.map_err(Failure::Input)?;
     let limit = run_limit(shared, place);
     let mut invocation = Invocation {
         capability: String::new(),
         model: place.served_as.clone(),
-        text: row.spec.inputs.text.clone(),
+        text,
         files,
         params: row.spec.params.clone(),
     };
@@ -140,19 +136,12 @@ async fn work(shared: &Arc<Shared>, row: &TaskRow, place: &Place, log: &Log) -> 
     Ok((outcome, lineage))
 }
 
-/// A chain: the text outputs of one step are the text of the next, other outputs its files.
+/// A chain: what one step made is what the next one works on.
 fn feed(invocation: &mut Invocation, before: &Outcome) {
-    let mut text = Vec::new();
-    invocation.files.clear();
-    for output in &before.outputs {
-        match std::str::from_utf8(&output.bytes) {
-            Ok(words) if matches!(output.kind.as_str(), "md" | "txt") => text.push(words.to_owned()),
-            _ => invocation
-                .files
-                .push(InputFile { name: output.name.clone(), bytes: Arc::from(output.bytes.as_slice()) }),
-        }
-    }
-    invocation.text = (!text.is_empty()).then(|| text.join("\n\n"));
+    let made =
+        before.outputs.iter().map(|output| (output.name.as_str(), output.kind.as_str(), output.bytes.as_slice()));
+    let inputs = Inputs::of_made(made);
+    (invocation.text, invocation.files) = (inputs.text, inputs.files);
 }
 
 fn run_limit(shared: &Shared, place: &Place) -> Duration {
@@ -228,10 +217,6 @@ fn lineage(
         host: runtime.map(|spec| spec.host.to_string()),
         ..Lineage::default()
     }
-}
-
-fn input(name: &str, bytes: &[u8]) -> Input {
-    Input { name: name.to_owned(), sha256: Digest::of(bytes), bytes: bytes.len() as u64 }
 }
 
 /// A failure in the dispatcher's words. Whether it is tried again is decided there.

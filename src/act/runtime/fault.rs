@@ -25,6 +25,9 @@ const OUT_OF_MEMORY: &[&str] = &[
     "memoryerror",
 ];
 
+/// Codes of servers that answer 503 because a person has to set them up first, in the words of local-tts.
+const NOT_SET_UP: &[&str] = &["engine_not_installed", "no_default_voice", "voice_not_ready"];
+
 impl From<http::Error> for RuntimeError {
     fn from(error: http::Error) -> Self {
         let fault = match &error {
@@ -52,11 +55,22 @@ impl From<sse::Error> for RuntimeError {
 pub fn of_answer(answer: &Answer, asked: &str) -> RuntimeError {
     let text = answer.without_secret(&String::from_utf8_lossy(&answer.body));
     let words = words_in(&text);
-    let mut error = RuntimeError::new(of_status(answer.status, &words), format!("{asked}: HTTP {}", answer.status));
+    let asked = format!("{asked}: HTTP {}", answer.status);
+    if answer.status == 503 && is_not_set_up(&text) {
+        return RuntimeError::new(Fault::BadInput, format!("{asked}: the server is not set up for it")).saying(&words);
+    }
+    let mut error = RuntimeError::new(of_status(answer.status, &words), asked);
     if answer.status == 429 || answer.status == 503 {
         error.retry_after = answer.retry_after;
     }
     error.saying(&words)
+}
+
+/// Whether an error body says that waiting does not help, whatever its status promises.
+fn is_not_set_up(body: &str) -> bool {
+    let parsed: Option<Value> = serde_json::from_str(body).ok();
+    let code = parsed.as_ref().and_then(|value| value.pointer("/error/code")).and_then(Value::as_str);
+    code.is_some_and(|code| NOT_SET_UP.contains(&code))
 }
 
 /// The failure that a JSON value within a stream tells of, when it is one.
@@ -154,6 +168,18 @@ mod tests {
             (204, "", Fault::RuntimeError),
         ] {
             assert_eq!(of_status(status, words), expected, "{status} {words}");
+        }
+    }
+
+    #[test]
+    fn a_503_that_waiting_does_not_mend_is_told_from_one_that_it_does() {
+        for (body, expected) in [
+            (r#"{"error":{"message":"No default voice","code":"no_default_voice"}}"#, true),
+            (r#"{"error":{"message":"Loading model","type":"unavailable_error","code":503}}"#, false),
+            (r#"{"error":"no_default_voice"}"#, false),
+            ("no_default_voice", false),
+        ] {
+            assert_eq!(is_not_set_up(body), expected, "{body}");
         }
     }
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crate::core::{Name, ObjectKey, Observed, Timestamp};
+use crate::core::{Kind, Name, ObjectKey, Observed, Timestamp};
 use crate::decide::host_view::{Gpus, Hosts};
 use crate::decide::scheduler::SchedulerView;
 use crate::decide::view::{ModelState, RuntimeView};
@@ -99,6 +99,14 @@ impl<'a> Inputs<'a> {
     #[must_use]
     pub fn fresh_view(&self, runtime: &Name) -> Option<&'a RuntimeView> {
         self.runtimes.get(runtime)?.fresh(self.now)
+    }
+
+    /// Whether a runtime is neither declared nor driven until something is undone: nobody looks at it any more, so what is
+    /// loaded there is nobody's here.
+    #[must_use]
+    pub fn is_given_up(&self, runtime: &Name) -> bool {
+        let key = ObjectKey::new(Kind::Runtime, runtime.clone());
+        self.world.runtime(runtime).is_none() && !self.removed.contains_key(&key) && !self.runtimes.contains_key(runtime)
     }
 
     /// What a runtime reports, while that is fresh and was seen since `since`: an older look says nothing of what was done

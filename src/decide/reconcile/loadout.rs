@@ -226,7 +226,11 @@ fn reckon_holdings<'a>(
         }
         let name = model.as_ref().map_or_else(|| served_as.clone(), ToString::to_string);
         let Some(view) = inputs.view_since(runtime, holding.since) else {
-            tally.unseen.push(name);
+            if inputs.is_given_up(runtime) {
+                bookkeeping.push(Bookkeeping::Release(holding.target.clone()));
+            } else {
+                tally.unseen.push(name);
+            }
             continue;
         };
         let state = view.model(served_as).map_or(ModelState::Unloaded, |model| model.state);

@@ -19,11 +19,22 @@ pub struct Has {
     pub streams: bool,
     /// The first bytes of every sound, whatever format was asked for.
     pub sound: &'static [u8],
+    /// False: speech is 503 with a code of its own, as local-tts answers until somebody has chosen a voice.
+    pub has_voice: bool,
+    /// False: `/health` is 200 and a page, as every path is that a server of a web interface does not know.
+    pub has_health: bool,
 }
 
 impl Default for Has {
     fn default() -> Self {
-        Self { models: vec!["tiny", "voice"], lists: true, streams: true, sound: b"RIFF\x24\0\0\0WAVEfmt rest" }
+        Self {
+            models: vec!["tiny", "voice"],
+            lists: true,
+            streams: true,
+            sound: b"RIFF\x24\0\0\0WAVEfmt rest",
+            has_voice: true,
+            has_health: true,
+        }
     }
 }
 
@@ -41,6 +52,7 @@ fn serve(has: &Has, asked: &Asked) -> Response {
     let body = asked.json();
     let model = body["model"].as_str().unwrap_or_default().to_owned();
     match asked.line().as_str() {
+        "GET /health" if !has.has_health => typed("text/html", "<!doctype html><title>Studio</title>"),
         "GET /health" => answer(200, &json!({"status": "ok"})),
         "GET /v1/models" if has.lists => {
             let data: Vec<Value> = has.models.iter().map(|id| json!({"id": id, "object": "model"})).collect();
@@ -52,6 +64,10 @@ fn serve(has: &Has, asked: &Asked) -> Response {
         "POST /v1/embeddings" => answer(200, &embeddings(&body)),
         "POST /v1/audio/speech" if body["input"].as_str().is_none_or(str::is_empty) => {
             answer(400, &json!({"error": {"message": "input is empty", "type": "invalid_request_error"}}))
+        }
+        "POST /v1/audio/speech" if !has.has_voice => {
+            let told = json!({"message": "No default voice is configured", "type": "server_error", "code": "no_default_voice"});
+            answer(503, &json!({"error": told}))
         }
         "POST /v1/audio/speech" => typed("audio/mpeg", has.sound),
         "POST /v1/audio/transcriptions" => {

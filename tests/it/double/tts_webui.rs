@@ -71,6 +71,7 @@ async fn serve(app: &App, asked: &Asked) -> Response {
         }
         (Kind::TtsWebui, "GET /v1/audio/voices/kokoro" | "GET /v1/audio/voices/chatterbox") => voices(&has),
         (Kind::TtsWebui, "GET /health" | "GET /v1/models") => answer(404, &json!({"detail": "Not Found"})),
+        (_, "GET /health") if has.health.starts_with('<') => typed("text/html", has.health.as_bytes()),
         (Kind::Speaches, "GET /health") if has.health == "ok" => answer(200, &json!({"message": "OK"})),
         (Kind::Kokoro, "GET /health") if has.health == "ok" => answer(200, &json!({"status": "healthy"})),
         (_, "GET /health") => answer(200, &json!({"status": has.health})),

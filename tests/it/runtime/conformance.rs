@@ -2,10 +2,12 @@
 
 use std::sync::Arc;
 
-use arcology::act::runtime::{Adapter, Fault, Invocation, Progress, RuntimeEvent};
-use arcology::decide::view::ModelState;
+use arcology::act::runtime::{Abilities, Adapter, Fault, Invocation, Outcome, Progress, RuntimeError, RuntimeEvent};
+use arcology::decide::view::{ModelState, RuntimeView};
+use arcology::declare::manifest::kind::runtime::AdapterKind;
 use futures::StreamExt as _;
 use futures::future::BoxFuture;
+use futures::stream::BoxStream;
 use serde_json::{Value, json};
 
 use super::{in_time, invocation, text_of_run};
@@ -81,6 +83,50 @@ pub async fn conform(subject: &Subject) {
     a_task_that_is_dropped_leaves_the_runtime_usable(subject).await;
 }
 
+/// The suite for a server that has one model for as long as it runs: it is loaded, stays so, and all else is as ever.
+pub async fn conform_with_one_model(subject: Subject) {
+    let stays = Subject { adapter: Arc::new(OneModel(subject.adapter.clone())), ..subject };
+    observing_changes_nothing(&stays).await;
+    its_only_model_is_loaded_and_stays_so(&stays).await;
+    a_task_loads_what_it_needs(&stays).await;
+    unknown_models_and_capabilities_are_refused(&stays).await;
+    settings_that_make_no_sense_are_refused(&stays).await;
+    a_task_that_is_dropped_leaves_the_runtime_usable(&stays).await;
+}
+
+/// An adapter whose runtime is not asked to load or unload between the steps.
+struct OneModel(Arc<dyn Adapter>);
+
+impl Adapter for OneModel {
+    fn kind(&self) -> AdapterKind {
+        self.0.kind()
+    }
+
+    fn abilities(&self) -> Abilities {
+        Abilities { loads: false, ..self.0.abilities() }
+    }
+
+    fn observe(&self) -> BoxFuture<'_, Result<RuntimeView, RuntimeError>> {
+        self.0.observe()
+    }
+
+    fn events(&self) -> BoxFuture<'_, Result<BoxStream<'static, Result<RuntimeEvent, RuntimeError>>, RuntimeError>> {
+        self.0.events()
+    }
+
+    fn load<'a>(&'a self, model: &'a str) -> BoxFuture<'a, Result<(), RuntimeError>> {
+        self.0.load(model)
+    }
+
+    fn unload<'a>(&'a self, model: &'a str) -> BoxFuture<'a, Result<(), RuntimeError>> {
+        self.0.unload(model)
+    }
+
+    fn run<'a>(&'a self, invocation: Invocation, progress: Progress) -> BoxFuture<'a, Result<Outcome, RuntimeError>> {
+        self.0.run(invocation, progress)
+    }
+}
+
 fn task(subject: &Subject, model: &str) -> Invocation {
     let work = &subject.work;
     invocation(work.capability, Some(model), work.text, work.params.clone())
@@ -125,6 +171,17 @@ async fn a_runtime_that_cannot_load_says_so(subject: &Subject) {
     for refused in [subject.adapter.load(subject.model), subject.adapter.unload(subject.model)] {
         let error = in_time(refused).await.unwrap_err();
         assert_eq!(error.fault, Fault::BadInput, "{error}");
+    }
+}
+
+async fn its_only_model_is_loaded_and_stays_so(subject: &Subject) {
+    in_time(subject.adapter.load(subject.model)).await.unwrap();
+    let error = in_time(subject.adapter.unload(subject.model)).await.unwrap_err();
+    assert_eq!((error.fault, state(subject).await), (Fault::BadInput, ModelState::Loaded), "{error}");
+    let unknown = "no/such:model";
+    for refused in [subject.adapter.load(unknown), subject.adapter.unload(unknown)] {
+        let error = in_time(refused).await.unwrap_err();
+        assert!(error.fault == Fault::NotFound && error.to_string().contains(unknown), "{error}");
     }
 }
 

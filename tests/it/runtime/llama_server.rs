@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use crate::double::llama_server::{Double, Has, Says};
 use crate::double::server::Mood;
 
-use super::conformance::{Asked, Subject, Work, conform};
+use super::conformance::{Asked, Subject, Work, conform, conform_with_one_model};
 use super::{adapter, in_time, invocation, spec, text_of_run};
 
 /// All that observing may ask for.
@@ -62,6 +62,20 @@ async fn a_router_conforms_with_and_without_autoload() {
         })
         .await;
     }
+}
+
+#[tokio::test]
+async fn a_single_model_conforms() {
+    let (double, adapter) = double_of(single()).await;
+    let asked = Some(Asked { log: Box::new(move || double.server.log()), harmless: HARMLESS });
+    conform_with_one_model(Subject {
+        adapter,
+        model: "tiny",
+        work: Work::summary(),
+        unload_behind_its_back: None,
+        asked,
+    })
+    .await;
 }
 
 #[tokio::test]

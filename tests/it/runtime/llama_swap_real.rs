@@ -21,6 +21,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use super::conformance::{Subject, Work, conform};
+use super::real::{self, free_port};
 use super::{adapter, in_time, invocation, spec, text_of_run};
 
 /// How long the program may take to listen.
@@ -53,18 +54,8 @@ impl Drop for RealSwap {
 
 /// The two programs, or none and a line that says so.
 fn programs() -> Option<(PathBuf, PathBuf)> {
-    let find = |variable| std::env::var_os(variable).map(PathBuf::from).filter(|path| path.is_file());
-    let both = find("ARCOLOGY_LLAMA_SWAP").zip(find("ARCOLOGY_SIMPLE_RESPONDER"));
-    if both.is_none() {
-        eprintln!(
-            "skipped: ARCOLOGY_LLAMA_SWAP and ARCOLOGY_SIMPLE_RESPONDER name no programs, so the real llama-swap is not driven"
-        );
-    }
-    both
-}
-
-fn free_port() -> u16 {
-    std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+    let [swap, responder] = real::find("llama-swap", ["ARCOLOGY_LLAMA_SWAP", "ARCOLOGY_SIMPLE_RESPONDER"])?;
+    Some((swap, responder))
 }
 
 /// What a model server answers: a chat, streamed, or an error when it is asked for nonsense.
@@ -158,7 +149,7 @@ async fn the_real_llama_swap_conforms() {
     let Some((llama_swap, responder)) = programs() else { return };
     let (swap, adapter) = start(&llama_swap, &responder).await;
     let view = adapter.observe().await.unwrap();
-    eprintln!("driving the real llama-swap, version {:?}", view.version);
+    real::driven("llama-swap", &view.version.unwrap_or_default());
     let client = directly(&swap);
     conform(&Subject {
         adapter,

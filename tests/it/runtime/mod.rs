@@ -2,16 +2,20 @@
 
 mod builtin;
 mod conformance;
-mod exec;
+pub mod exec;
 mod http;
 mod llama_server;
+mod llama_server_real;
 mod llama_swap;
 mod llama_swap_bad_day;
 mod llama_swap_real;
 mod ollama;
 mod openai;
+mod openai_real;
+pub mod real;
 mod textgen_webui;
 mod tts_webui;
+mod tts_webui_real;
 mod vllm;
 
 use std::collections::BTreeMap;

@@ -110,6 +110,23 @@ async fn a_sound_is_named_by_what_it_is_and_no_sound_is_an_error() {
 }
 
 #[tokio::test]
+async fn quirk_1_a_speech_server_without_a_voice_is_not_busy() {
+    let server = start(Has { has_voice: false, ..Has::default() }).await;
+    let spoken =
+        run(&adapter_of(&server, json!({})), invocation("audio.tts", Some("voice"), "Hello.", json!({}))).await;
+    let error = spoken.unwrap_err();
+    assert_eq!((error.fault, error.words.as_deref()), (Fault::BadInput, Some("No default voice is configured")));
+    assert!(error.message.contains("not set up"), "{error}");
+}
+
+#[tokio::test]
+async fn quirk_2_a_page_is_no_health_check() {
+    let server = start(Has { has_health: false, ..Has::default() }).await;
+    let view = adapter_of(&server, json!({"healthPath": "/health"})).observe().await.unwrap();
+    assert!(view.degraded.unwrap().contains("/health is a page for people"));
+}
+
+#[tokio::test]
 async fn a_sound_file_is_written_down_and_two_are_too_many() {
     let server = start(Has::default()).await;
     let adapter = adapter_of(&server, json!({}));

@@ -187,6 +187,10 @@ async fn quirk_10_every_shape_of_an_error_keeps_its_words_and_both_refusals_are_
 async fn quirk_11_a_health_check_of_200_may_still_complain() {
     let (_server, _app, adapter) = double_of(Has { health: "unk", ..Has::new(Kind::Openedai) }).await;
     assert!(in_time(adapter.observe()).await.unwrap().degraded.unwrap().contains("`unk`"));
+    // Or be a page, as a server of a web interface answers whatever it does not know.
+    let page = "<!doctype html><title>Studio</title>";
+    let (_server, _app, adapter) = double_of(Has { health: page, ..Has::new(Kind::Kokoro) }).await;
+    assert!(in_time(adapter.observe()).await.unwrap().degraded.unwrap().contains("page for people"));
 }
 
 #[tokio::test]

@@ -2,6 +2,7 @@
 
 mod crash;
 mod cuts;
+mod documents;
 pub mod harness;
 mod hostile;
 mod leases;

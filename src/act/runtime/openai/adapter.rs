@@ -84,6 +84,9 @@ impl OpenAi {
             if answer.status != 200 {
                 let error = fault::of_answer(&answer, &format!("cannot read {path}"));
                 view.degraded = Some(format!("it answers, but its health check does not: {error}"));
+            } else if answer.is_page() {
+                view.degraded =
+                    Some(format!("{path} is a page for people and no health check; set another `healthPath`"));
             }
         }
         // Whether a model is loaded is not told by this protocol, so it is not claimed.

@@ -129,7 +129,13 @@ impl TtsWebui {
         match self.look(Look::Health).await {
             Err(error) => Some(format!("it answers, but its health check does not: {error}")),
             Ok(answer) => {
-                let health: Health = answer?.json().ok()?;
+                let answer = answer?;
+                if answer.is_page() {
+                    return Some(
+                        "its health check is a page for people, so `server` may name another than it is".to_owned(),
+                    );
+                }
+                let health: Health = answer.json().ok()?;
                 let complaint = crate::core::text::shorten(health.complaint()?, 60);
                 Some(format!("its health check says `{complaint}`"))
             }

@@ -60,7 +60,7 @@ fn task(text: &str) -> Invocation {
 }
 
 /// Whether bubblewrap works here; a line says it when not.
-async fn has_sandbox() -> bool {
+pub async fn has_sandbox() -> bool {
     let bench = Bench::new();
     let adapter = bench.printing("required", json!(["true"]), json!({}));
     match adapter.observe().await.unwrap().degraded {

@@ -8,8 +8,16 @@ use arcology::declare::manifest::kind::runtime::RuntimeSpec;
 use arcology::declare::manifest::{Spec, parse};
 use serde_json::json;
 
-use super::super::{adapter, file, in_time, invocation, spec};
+use super::super::{adapter, file, in_time, invocation, real, spec};
 use super::{Bench, has_sandbox, task, told};
+
+/// What the documented runtimes use, and how each tells its version.
+const PROGRAMS: [(&str, &str, &str); 4] = [
+    ("ocr.pdf", "pdftoppm", "-v"),
+    ("ocr.pdf", "tesseract", "--version"),
+    ("audio.tts", "espeak-ng", "--version"),
+    ("video.gen", "ffmpeg", "-version"),
+];
 
 /// The runtime that the page declares for `capability`, without a sandbox where there can be none.
 async fn documented(capability: &str) -> RuntimeSpec {
@@ -34,16 +42,18 @@ async fn documented(capability: &str) -> RuntimeSpec {
 }
 
 /// Drives the documented runtime; none, said in a line, where its programs are not installed.
-async fn real(bench: &Bench, capability: &str) -> Option<Arc<dyn Adapter>> {
+async fn runtime(bench: &Bench, capability: &str) -> Option<Arc<dyn Adapter>> {
     let driven = adapter(bench.folder.path(), &documented(capability).await).unwrap();
     let degraded = driven.observe().await.unwrap().degraded.unwrap_or_default();
-    match degraded.split(". ").find(|note| note.contains("programs that are not installed")) {
-        Some(why) => {
-            println!("skipped: real {capability} ({why})");
-            None
+    let missing = degraded.split(". ").find(|note| note.contains("programs that are not installed"));
+    let programs = PROGRAMS.iter().filter(|(of, ..)| *of == capability);
+    for (_, program, argument) in programs {
+        match missing {
+            Some(why) => real::skipped(program, why),
+            None => real::driven(program, &real::version(program, argument)),
         }
-        None => Some(driven),
     }
+    missing.is_none().then_some(driven)
 }
 
 /// A page with this sentence as a picture, drawn by ffmpeg; none where there is no ffmpeg or no font.
@@ -60,7 +70,7 @@ async fn scanned(sentence: &str) -> Option<Vec<u8>> {
     match drawn {
         Ok(drawn) => Some(pdf_of(&drawn.outputs[0].bytes, 1000, 300)),
         Err(error) => {
-            println!("skipped: real ocr.pdf (no page could be drawn: {error})");
+            real::skipped("tesseract", &format!("no page could be drawn: {error}"));
             None
         }
     }
@@ -101,7 +111,7 @@ fn pdf_of(jpeg: &[u8], width: u32, height: u32) -> Vec<u8> {
 #[tokio::test]
 async fn a_scanned_page_is_read() {
     let bench = Bench::new();
-    let Some(reader) = real(&bench, "ocr.pdf").await else { return };
+    let Some(reader) = runtime(&bench, "ocr.pdf").await else { return };
     let Some(pdf) = scanned("The storm damaged the harbour").await else { return };
     let lines = Arc::default();
     let scan = Invocation {
@@ -127,7 +137,7 @@ async fn a_scanned_page_is_read() {
 #[tokio::test]
 async fn a_text_is_spoken() {
     let bench = Bench::new();
-    let Some(voice) = real(&bench, "audio.tts").await else { return };
+    let Some(voice) = runtime(&bench, "audio.tts").await else { return };
     let words = "-v The ferry leaves at four.";
     let spoken = invocation("audio.tts", None, words, json!({"speed": 160}));
     let outcome = in_time(voice.run(spoken, Progress::ignored())).await.unwrap();
@@ -144,7 +154,7 @@ async fn a_text_is_spoken() {
 #[tokio::test]
 async fn a_clip_is_made() {
     let bench = Bench::new();
-    let Some(clips) = real(&bench, "video.gen").await else { return };
+    let Some(clips) = runtime(&bench, "video.gen").await else { return };
     let lines = Arc::default();
     let clip = Invocation { capability: "video.gen".into(), ..task("Hello: 'you' %{pts}") };
     let outcome = in_time(clips.run(clip, told(&lines))).await.unwrap();
