@@ -14,7 +14,9 @@ use crate::act::runtime::adapter::{Fault, RuntimeError};
 use super::paths::{Look, look};
 
 /// The most entries that are looked through for one run.
-const OF_A_RUN_MAX: u32 = 200;
+const OF_A_RUN_MAX: usize = 200;
+/// The most entries that a version lists at once.
+const PAGE_MAX: usize = 999;
 /// How often the list is read until the entry of a run that has just ended is in it.
 const LOOKS_FOR_A_RUN: u32 = 4;
 const LOOK_AGAIN: Duration = Duration::from_millis(50);
@@ -69,47 +71,32 @@ impl Row {
     }
 }
 
-/// A part of the list, the newest first.
-#[derive(Clone, Debug, Default, Deserialize)]
-pub(super) struct Page {
+/// The list as newer versions answer it.
+#[derive(Debug, Default, Deserialize)]
+struct Page {
     data: Option<Vec<Row>>,
-    /// How many there are, those on other pages too.
-    #[serde(default)]
-    total: u64,
 }
 
-impl Page {
-    fn rows(&self) -> &[Row] {
-        self.data.as_deref().unwrap_or_default()
-    }
-}
-
-/// The newest entries from number `from` to number `to`, at most `limit` of them.
-async fn page(client: &Client, from: Option<u64>, to: Option<u64>, limit: u32) -> Result<Page, RuntimeError> {
+/// The newest entries, the newest first: of the `limit` newest those from number `from` to number `to`, where a version takes
+/// no bounds, and else up to `limit` within them.
+async fn newest(client: &Client, from: u64, to: Option<u64>, limit: usize) -> Result<Vec<Row>, RuntimeError> {
     let mut query = format!("?sort=id&order=desc&limit={limit}");
-    // Since v251 a lower bound of 0, which excludes nothing, is an error.
-    for (bound, number) in [("min_id", from), ("max_id", to)] {
+    // Up to v250 bounds are passed over. Since then one of 0, which excludes nothing, is an error.
+    for (bound, number) in [("min_id", Some(from)), ("max_id", to)] {
         if let Some(number) = number.filter(|number| *number > 0) {
             query.push_str(&format!("&{bound}={number}"));
         }
     }
-    match look(client, Look::Activity, &query).await {
-        Ok(answer) => Ok(answer.json()?),
-        Err(error) if error.fault == Fault::NotFound => {
-            let all: Option<Vec<Row>> = look(client, Look::Metrics, "").await?.json()?;
-            Ok(part(all.unwrap_or_default(), from, to, limit))
-        }
-        Err(error) => Err(error),
+    let mut rows = match look(client, Look::Activity, &query).await {
+        Ok(answer) => answer.json::<Page>()?.data,
+        Err(error) if error.fault == Fault::NotFound => look(client, Look::Metrics, "").await?.json()?,
+        Err(error) => return Err(error),
     }
-}
-
-/// What a newer version would have answered.
-fn part(mut all: Vec<Row>, from: Option<u64>, to: Option<u64>, limit: u32) -> Page {
-    all.retain(|row| from.is_none_or(|from| row.id >= from) && to.is_none_or(|to| row.id <= to));
-    all.sort_by_key(|row| std::cmp::Reverse(row.id));
-    let total = all.len() as u64;
-    all.truncate(limit as usize);
-    Page { data: Some(all), total }
+    .unwrap_or_default();
+    rows.retain(|row| row.id >= from && to.is_none_or(|to| row.id <= to));
+    rows.sort_by_key(|row| std::cmp::Reverse(row.id));
+    rows.truncate(limit);
+    Ok(rows)
 }
 
 /// The place in the list after which the entry of a request will be that is sent now.
@@ -118,8 +105,8 @@ pub(super) struct Before(Option<u64>);
 
 /// Where the list ends now. None where there is no list, or none in good time.
 pub(super) async fn before(client: &Client) -> Option<Before> {
-    let newest = tokio::time::timeout(PATIENCE, page(client, None, None, 1)).await.ok()?.ok()?;
-    Some(Before(newest.rows().first().map(|row| row.id)))
+    let newest = tokio::time::timeout(PATIENCE, newest(client, 0, None, 1)).await.ok()?.ok()?;
+    Some(Before(newest.first().map(|row| row.id)))
 }
 
 /// The request whose entry is looked for.
@@ -137,15 +124,15 @@ pub(super) struct Sent<'a> {
 /// The entry of the request that was sent after `before`. None unless exactly one can be it: another's figures would be worse
 /// than none.
 pub(super) async fn of_run(client: &Client, before: Before, sent: &Sent<'_>) -> Option<Row> {
-    let from = before.0.map(|id| id.saturating_add(1));
+    let from = before.0.map_or(0, |id| id.saturating_add(1));
     let search = async {
         for again in 0..LOOKS_FOR_A_RUN {
             if again > 0 {
                 tokio::time::sleep(LOOK_AGAIN).await;
             }
-            let page = page(client, from, None, OF_A_RUN_MAX).await.ok()?;
-            let whole = page.total <= u64::from(OF_A_RUN_MAX);
-            let mut fitting = page.rows().iter().filter(|row| fits(row, sent));
+            let rows = newest(client, from, None, OF_A_RUN_MAX).await.ok()?;
+            let whole = rows.len() < OF_A_RUN_MAX;
+            let mut fitting = rows.iter().filter(|row| fits(row, sent));
             match (fitting.next(), fitting.next()) {
                 (Some(only), None) if whole => return Some(only.clone()),
                 (Some(_), _) => return None,
@@ -202,17 +189,17 @@ impl Known {
         (id > next).then(|| next..=id - 1)
     }
 
-    /// Notes what the list says: the newest entry, how many there are after the one known last, and that one as it is
-    /// listed now.
-    fn listed(&mut self, newest: Option<&Row>, after: u64, last: Option<&Row>) -> Missed {
+    /// Notes what the list says: its entries from the one known last on, the newest first.
+    fn listed(&mut self, rows: &[Row]) -> Missed {
+        let newest = rows.first();
         let now = Newest { id: newest.map(|row| row.id), at: newest.map(|row| row.timestamp.clone()) };
-        let Some(known) = self.newest.replace(now) else { return Missed::Nothing };
-        let Some(id) = known.id else { return Missed::Nothing };
-        let same = last.is_some_and(|row| known.at.is_none_or(|at| at == row.timestamp));
-        let newest = newest.map(|row| row.id).filter(|newest| same && *newest >= id);
-        match newest.map(|newest| (newest - id).saturating_sub(after)) {
-            Some(0) => Missed::Nothing,
-            Some(missed) => Missed::Entries(missed),
+        let Some(Newest { id: Some(id), at }) = self.newest.replace(now) else { return Missed::Nothing };
+        let last = rows.iter().position(|row| row.id == id);
+        // The number alone could be another's, if they began anew.
+        let same = last.filter(|last| at.is_none_or(|at| at == rows[*last].timestamp));
+        match same.zip(newest) {
+            Some((after, newest)) if newest.id - id == after as u64 => Missed::Nothing,
+            Some((after, newest)) => Missed::Entries((newest.id - id).saturating_sub(after as u64)),
             None => Missed::Unknown,
         }
     }
@@ -220,26 +207,20 @@ impl Known {
 
 /// Reads the end of the list after a time in which nobody listened.
 pub(super) async fn catch_up(client: &Client, known: &mut Known) -> Result<Missed, RuntimeError> {
-    let newest = page(client, None, None, 1).await?;
-    let newest = newest.rows().first();
-    let (mut after, mut last) = (0, None);
-    if let Some(id) = known.newest.as_ref().and_then(|known| known.id) {
-        let from = page(client, Some(id), Some(id), 1).await?;
-        last = from.rows().first().filter(|row| row.id == id).cloned();
-        after = listed_in(client, id.saturating_add(1)..=u64::MAX >> 1).await?;
+    let last = known.newest.as_ref().and_then(|known| known.id);
+    let limit = if last.is_some() { PAGE_MAX } else { 1 };
+    let mut rows = newest(client, last.unwrap_or(0), None, limit).await?;
+    if rows.is_empty() && last.is_some() {
+        rows = newest(client, 0, None, 1).await?;
     }
-    Ok(known.listed(newest, after, last.as_ref()))
-}
-
-/// How many entries of `numbers` are listed.
-async fn listed_in(client: &Client, numbers: RangeInclusive<u64>) -> Result<u64, RuntimeError> {
-    Ok(page(client, Some(*numbers.start()), Some(*numbers.end()), 1).await?.total)
+    Ok(known.listed(&rows))
 }
 
 /// How many entries of `hole` llama-swap cannot tell any more.
 pub(super) async fn lost(client: &Client, hole: RangeInclusive<u64>) -> u64 {
     let all = (hole.end() - hole.start()).saturating_add(1);
-    all.saturating_sub(listed_in(client, hole).await.unwrap_or(0))
+    let listed = newest(client, *hole.start(), Some(*hole.end()), PAGE_MAX).await;
+    all.saturating_sub(listed.map_or(0, |rows| rows.len() as u64))
 }
 
 #[cfg(test)]
@@ -283,7 +264,7 @@ mod tests {
     fn a_hole_in_the_numbers_is_seen_once_and_what_came_twice_is_nothing_new() {
         let mut known = Known::default();
         assert_eq!(known.told(7), None, "the list was not read yet");
-        assert_eq!(known.listed(Some(&row(7, json!({}))), 0, None), Missed::Nothing);
+        assert_eq!(known.listed(&[row(7, json!({}))]), Missed::Nothing);
         for (id, hole) in [(7, None), (8, None), (11, Some(9..=10)), (9, None), (10, None), (12, None)] {
             assert_eq!(known.told(id), hole, "{id}");
         }
@@ -294,21 +275,19 @@ mod tests {
     #[test]
     fn after_a_time_without_listening_only_what_is_no_longer_listed_is_missed() {
         let known = Known { newest: Some(Newest { id: Some(7), at: Some("t7".into()) }) };
-        let (last, newest) = (row(7, json!({})), row(12, json!({})));
-        for (after, missed) in [(5, Missed::Nothing), (2, Missed::Entries(3)), (9, Missed::Nothing)] {
-            assert_eq!(known.clone().listed(Some(&newest), after, Some(&last)), missed, "{after}");
+        let rows = |ids: &[u64]| ids.iter().map(|id| row(*id, json!({}))).collect::<Vec<_>>();
+        for (ids, missed) in [
+            (&[7][..], Missed::Nothing),
+            (&[9, 8, 7], Missed::Nothing),
+            (&[12, 11, 7], Missed::Entries(3)),
+            // The last one known is no longer there, or the numbers began anew.
+            (&[12, 11], Missed::Unknown),
+            (&[3], Missed::Unknown),
+            (&[], Missed::Unknown),
+        ] {
+            assert_eq!(known.clone().listed(&rows(ids)), missed, "{ids:?}");
         }
-        let anew = row(7, json!({"timestamp": "t9"}));
-        for (newest, last) in [(Some(&newest), Some(&anew)), (Some(&newest), None), (None, None)] {
-            assert_eq!(known.clone().listed(newest, 5, last), Missed::Unknown);
-        }
-        let small = row(3, json!({}));
-        assert_eq!(known.clone().listed(Some(&small), 0, None), Missed::Unknown);
-    }
-
-    #[test]
-    fn the_bare_array_of_old_versions_is_read_like_a_page() {
-        let page = part((0..9).map(|id| row(id, json!({}))).collect(), Some(3), Some(7), 2);
-        assert_eq!((page.total, page.rows().iter().map(|row| row.id).collect::<Vec<_>>()), (5, vec![7, 6]));
+        let anew = [row(8, json!({})), row(7, json!({"timestamp": "t9"}))];
+        assert_eq!(known.clone().listed(&anew), Missed::Unknown);
     }
 }
