@@ -17,6 +17,12 @@ pub struct RuntimeView {
     /// Other names under which the runtime knows some of its models, each with the real one.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub aliases: BTreeMap<String, String>,
+    /// There may be models that are not among `models`.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub partial: bool,
+    /// Capabilities that the running program has not, each with why, where that can be told.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub lacks: BTreeMap<String, String>,
     /// Requests being worked on.
     pub in_flight: Option<u32>,
     /// Requests waiting.
@@ -24,6 +30,11 @@ pub struct RuntimeView {
     /// The requests that are waited for or worked on, the oldest first, where the runtime tells them apart.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub works: Option<Vec<WorkView>>,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands over a reference")]
+fn is_false(is: &bool) -> bool {
+    !is
 }
 
 /// A request in flight, without what was asked and by whom.

@@ -60,6 +60,8 @@ pub(super) fn seen(list: &ModelList, running: &Running, heard: &Heard) -> Seen {
     // A name that is a model of its own is no alias, whatever else claims it.
     seen.view.aliases.retain(|alias, _| !models.contains_key(alias));
     seen.view.models = models.into_values().collect();
+    // Unlisted models, and before v241 aliases, are told by events alone.
+    seen.view.partial = heard.models.is_empty();
     seen.view.in_flight = heard.in_flight.count();
     seen.view.works = heard.in_flight.works();
     seen
