@@ -48,6 +48,8 @@ pub struct Client {
     /// Host and port, as errors name it.
     host: Arc<str>,
     options: Arc<Options>,
+    /// A header that goes with every request.
+    mark: Option<(&'static str, Arc<str>)>,
 }
 
 /// Why there is no answer that can be used.
@@ -126,7 +128,13 @@ impl Client {
             builder = builder.tls_certs_only([]);
         }
         let inner = builder.build().map_err(|e| bad(&words(&e)))?;
-        Ok(Self { inner, base: url.as_str().trim_end_matches('/').into(), host, options: Arc::new(options) })
+        Ok(Self {
+            inner,
+            base: url.as_str().trim_end_matches('/').into(),
+            host,
+            options: Arc::new(options),
+            mark: None,
+        })
     }
 
     /// A client of the server that listens on the Unix socket `socket`.
@@ -140,7 +148,13 @@ impl Client {
             .unix_socket(socket.to_path_buf())
             .build()
             .map_err(|e| Error::Address { address: host.to_string(), why: words(&e) })?;
-        Ok(Self { inner, base: "http://localhost".into(), host, options: Arc::new(options) })
+        Ok(Self { inner, base: "http://localhost".into(), host, options: Arc::new(options), mark: None })
+    }
+
+    /// The same client, whose requests carry the header `name` with `value` too.
+    #[must_use]
+    pub fn marked(&self, name: &'static str, value: &str) -> Self {
+        Self { mark: Some((name, value.into())), ..self.clone() }
     }
 
     /// Host and port, for messages.
@@ -181,6 +195,9 @@ impl Client {
         let mut builder = self.inner.request(method, url).header(ACCEPT, accept);
         if let Some(secret) = &secret {
             builder = builder.header(AUTHORIZATION, self.bearer(secret)?);
+        }
+        if let Some((name, value)) = &self.mark {
+            builder = builder.header(*name, &**value);
         }
         if let Some((kind, body)) = body {
             builder = builder.header(CONTENT_TYPE, kind).body(body);

@@ -17,10 +17,37 @@ pub struct RuntimeView {
     /// Other names under which the runtime knows some of its models, each with the real one.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub aliases: BTreeMap<String, String>,
+    /// There may be models that are not among `models`.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub partial: bool,
+    /// Capabilities that the running program has not, each with why, where that can be told.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub lacks: BTreeMap<String, String>,
     /// Requests being worked on.
     pub in_flight: Option<u32>,
     /// Requests waiting.
     pub queued: Option<u32>,
+    /// The requests that are waited for or worked on, the oldest first, where the runtime tells them apart.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub works: Option<Vec<WorkView>>,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands over a reference")]
+fn is_false(is: &bool) -> bool {
+    !is
+}
+
+/// A request in flight, without what was asked and by whom.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct WorkView {
+    /// The runtime's own name for it.
+    pub id: String,
+    /// The model that was asked for, by the runtime's own name.
+    pub model: String,
+    /// When it came, by the runtime's clock.
+    pub since: Option<Timestamp>,
+    /// The path that was asked for, such as `/v1/chat/completions`.
+    pub path: String,
 }
 
 /// A model as a runtime reports it.
@@ -66,6 +93,15 @@ impl RuntimeView {
     #[must_use]
     pub fn real_name<'a>(&'a self, name: &'a str) -> &'a str {
         self.aliases.get(name).map_or(name, String::as_str)
+    }
+
+    /// How many requests for `model`, which may be an alias, are in flight. None where that is not told.
+    #[must_use]
+    pub fn works_of(&self, model: &str) -> Option<usize> {
+        let model = self.real_name(model);
+        // Where nothing is in flight at all, nothing is for this model either.
+        let none_at_all = (self.in_flight == Some(0)).then_some(0);
+        self.works.as_ref().map(|works| works.iter().filter(|work| work.model == model).count()).or(none_at_all)
     }
 
     /// The model that the runtime calls `name`, or knows under that alias. Its own `name` is always the real one.

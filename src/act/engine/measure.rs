@@ -12,7 +12,7 @@ use std::time::Duration;
 use tokio::sync::watch;
 
 use crate::act::telemetry::Options;
-use crate::act::telemetry::keep::{self, Moment, NOT_LOCAL, SIMULATED};
+use crate::act::telemetry::keep::{self, Afar, Moment, NOT_LOCAL, SIMULATED, Told};
 use crate::act::telemetry::machine::Machine;
 use crate::act::telemetry::nvml::Driver;
 use crate::act::telemetry::probe::Probe;
@@ -32,7 +32,12 @@ use super::shared::Shared;
 
 /// Measures until shutdown.
 pub async fn run(shared: Arc<Shared>, options: Options) {
-    tokio::join!(machine(&shared, &options), cards(&shared, &options), simulated(&shared, &options));
+    tokio::join!(
+        machine(&shared, &options),
+        cards(&shared, &options),
+        simulated(&shared, &options),
+        afar(&shared, &options)
+    );
 }
 
 async fn machine(shared: &Shared, options: &Options) {
@@ -53,8 +58,9 @@ async fn machine(shared: &Shared, options: &Options) {
         } else {
             Err(NOT_LOCAL.to_owned())
         };
+        let afar = Arc::clone(&shared.memory().afar);
         let before = Arc::clone(&shared.memory().hosts);
-        let hosts = keep::hosts(&world, &before, &seen, moment);
+        let hosts = keep::hosts(&world, &before, &seen, &afar, moment);
         for (name, seen) in &hosts {
             tell_trouble(name.as_str(), before.get(name), seen);
         }
@@ -95,8 +101,9 @@ async fn cards(shared: &Shared, options: &Options) {
         } else {
             Ok(Vec::new())
         };
+        let afar = Arc::clone(&shared.memory().afar);
         let before = Arc::clone(&shared.memory().gpus);
-        keep_gpus(shared, keep::hardware(&world, &before, &seen, moment));
+        keep_gpus(shared, keep::hardware(&world, &before, &seen, &afar, moment));
         learn_growth(shared, &mut growth);
         if !pace.next(shared, false).await {
             break;
@@ -117,6 +124,45 @@ async fn simulated(shared: &Shared, options: &Options) {
             break;
         }
     }
+}
+
+/// Machines that are not this one, as runtimes on them measure them. What is told goes into the next looks above.
+async fn afar(shared: &Shared, options: &Options) {
+    let mut pace = Pace::new(shared, options.every);
+    loop {
+        let world = pace.world();
+        let told = tokio::select! {
+            told = ask_afar(shared, &world) => told,
+            () = shared.shutdown.cancelled() => break,
+        };
+        shared.memory().afar = Arc::new(told);
+        if !pace.next(shared, false).await {
+            break;
+        }
+    }
+}
+
+/// Asks the runtimes of each host that is not local; the first by name that measures anything counts.
+async fn ask_afar(shared: &Shared, world: &World) -> Afar {
+    let is_far = |host: &Name| world.host(host).is_some_and(|spec| !spec.local);
+    let far = world.runtimes().filter(|(_, spec)| is_far(&spec.host));
+    let asked = far.filter_map(|(object, spec)| {
+        let runtime = &object.document.key.name;
+        Some((&spec.host, runtime, shared.slot(runtime)?.adapter))
+    });
+    let answers = asked.map(|(host, runtime, adapter)| async move {
+        let sample = adapter.machine().await.map_err(|error| error.to_string()).transpose()?;
+        Some((host.clone(), Told { by: format!("{runtime}'s own samples"), sample }))
+    });
+    let mut told = Afar::new();
+    for (host, one) in futures::future::join_all(answers).await.into_iter().flatten() {
+        match told.get(&host) {
+            Some(Told { sample: Ok(_), .. }) => {}
+            Some(_) if one.sample.is_err() => {}
+            _ => drop(told.insert(host, one)),
+        }
+    }
+    told
 }
 
 /// When to look: the pictures that say what changed, and the time between looks.
@@ -186,7 +232,9 @@ fn foreign_use(shared: &Shared) -> Vec<Event> {
     let still = inputs.gpus.keys().filter(|(host, gpu)| !moves_on(&memory, &inputs, host, gpu));
     still
         .map(|(host, gpu)| {
-            let gb = gpu_use::foreign_on(&inputs, host, gpu);
+            // A sample of another machine may be of before the last load or unload: no use of it is foreign for certain.
+            let is_here = inputs.world.host(host).is_some_and(|spec| spec.local);
+            let gb = gpu_use::foreign_on(&inputs, host, gpu).filter(|_| is_here);
             Event::ForeignUse { gpu: GpuId { host: host.clone(), gpu: gpu.clone() }, gb }
         })
         .collect()
@@ -200,7 +248,8 @@ fn learn_growth(shared: &Shared, growth: &mut Growth) {
     {
         let inputs = memory.inputs(now);
         for ((host, gpu), seen) in inputs.gpus.iter().filter(|(at, _)| !moves_on(&memory, &inputs, &at.0, &at.1)) {
-            let view = seen.fresh(now).filter(|view| !view.simulated);
+            let is_here = inputs.world.host(host).is_some_and(|spec| spec.local);
+            let view = seen.fresh(now).filter(|view| is_here && !view.simulated);
             let loaded = gpu_use::models_on(&inputs, host, gpu);
             let look = view.zip(loaded).map(|(view, loaded)| Look { used_gb: view.used_gb, loaded });
             learned.extend(growth.look(&GpuId { host: host.clone(), gpu: gpu.clone() }, look));

@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::act::telemetry::keep::Afar;
 use crate::core::{Kind, Name, ObjectKey, Observed, Timestamp};
 use crate::decide::host_view::{GpuView, Gpus, Hosts};
 use crate::decide::reconcile::{
@@ -34,6 +35,8 @@ pub struct Memory {
     views: Arc<BTreeMap<Name, Observed<RuntimeView>>>,
     pub gpus: Arc<Gpus>,
     pub hosts: Arc<Hosts>,
+    /// What runtimes on other machines told of those.
+    pub afar: Arc<Afar>,
     pub histories: Arc<BTreeMap<ObjectKey, ObjectHistory>>,
     pub inventory: Arc<BTreeMap<ObjectKey, Vec<Holding>>>,
     pub removed: Arc<BTreeMap<ObjectKey, Arc<Object>>>,

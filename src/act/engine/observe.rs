@@ -93,7 +93,7 @@ fn start(shared: &Arc<Shared>, name: &Name, spec: &RuntimeSpec, generation: u64)
         rng: Rng::new(seed),
     };
     if adapter.abilities().events {
-        tokio::spawn(listen(adapter, slot.look, slot.stop, seed));
+        tokio::spawn(listen(name.clone(), adapter, slot.look, slot.stop, seed));
     }
     tokio::spawn(observer.run());
 }
@@ -265,7 +265,7 @@ pub async fn look_now(shared: &Shared, name: &Name) -> Result<(), RuntimeError> 
 }
 
 /// Follows the runtime's events and asks for a look after each burst; reconnects with backoff for as long as it takes.
-async fn listen(adapter: Arc<dyn Adapter>, look: Arc<Notify>, stop: CancellationToken, seed: u64) {
+async fn listen(name: Name, adapter: Arc<dyn Adapter>, look: Arc<Notify>, stop: CancellationToken, seed: u64) {
     let mut rng = Rng::new(seed.wrapping_add(1));
     let mut pause = Duration::ZERO;
     loop {
@@ -280,7 +280,10 @@ async fn listen(adapter: Arc<dyn Adapter>, look: Arc<Notify>, stop: Cancellation
                     () = stop.cancelled() => return,
                 };
                 match event {
-                    Some(Ok(RuntimeEvent::Changed | RuntimeEvent::Gap | RuntimeEvent::InFlight(_))) => {
+                    Some(Ok(
+                        event @ (RuntimeEvent::Changed | RuntimeEvent::Gap { .. } | RuntimeEvent::InFlight(_)),
+                    )) => {
+                        tell_gap(&name, &event);
                         pause = Duration::ZERO;
                         tokio::time::sleep(EVENT_PAUSE).await;
                         look.notify_one();
@@ -297,5 +300,13 @@ async fn listen(adapter: Arc<dyn Adapter>, look: Arc<Notify>, stop: Cancellation
             () = tokio::time::sleep(pause) => {}
             () = stop.cancelled() => return,
         }
+    }
+}
+
+/// What was missed is looked at again, and said: nobody will ever hear of it from the runtime.
+fn tell_gap(name: &Name, event: &RuntimeEvent) {
+    if let RuntimeEvent::Gap { missed } = event {
+        let how_many = missed.map_or("some".to_owned(), |missed| missed.to_string());
+        tracing::warn!(runtime = %name, "{how_many} events of {name} were missed; it is looked at again");
     }
 }

@@ -9,10 +9,14 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures::FutureExt as _;
 use futures::future::BoxFuture;
 use futures::stream::BoxStream;
 use serde::{Deserialize, Serialize};
 
+use crate::act::telemetry::card::Card;
+use crate::core::Timestamp;
+use crate::decide::host_view::HostView;
 use crate::decide::view::RuntimeView;
 use crate::declare::manifest::kind::runtime::AdapterKind;
 
@@ -43,8 +47,21 @@ pub trait Adapter: Send + Sync + 'static {
     /// Unloads a model, by the runtime's own name, and returns when it is seen unloaded. Not loaded is success.
     fn unload<'a>(&'a self, model: &'a str) -> BoxFuture<'a, Result<(), RuntimeError>>;
 
+    /// What the runtime measures of the machine that it runs on: the newest samples, each with its own time. None where it
+    /// measures nothing.
+    fn machine(&self) -> BoxFuture<'_, Result<Option<MachineSample>, RuntimeError>> {
+        async { Ok(None) }.boxed()
+    }
+
     /// Carries out an invocation. Dropping the future cancels it where the runtime can be reached.
     fn run<'a>(&'a self, invocation: Invocation, progress: Progress) -> BoxFuture<'a, Result<Outcome, RuntimeError>>;
+}
+
+/// What a runtime measured of its machine, each part at its own time by the clock of that machine.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct MachineSample {
+    pub host: Option<(Timestamp, HostView)>,
+    pub cards: Vec<(Timestamp, Card)>,
 }
 
 /// Something that happened in a runtime.
@@ -56,8 +73,8 @@ pub enum RuntimeEvent {
     InFlight(u32),
     /// A line of the runtime's own log.
     Log(String),
-    /// Some events were certainly missed.
-    Gap,
+    /// Something happened that was not told: so many entries, where that can be counted.
+    Gap { missed: Option<u64> },
 }
 
 /// Work for a runtime.

@@ -58,3 +58,25 @@ pub fn connect(name: &Name, spec: &RuntimeSpec, places: &Places) -> Result<Arc<d
 fn driven() -> Vec<&'static str> {
     options::all().iter().map(|options| options.adapter.as_str()).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::act::runtime::{builtin, llama_server, llama_swap, ollama, textgen_webui, tts_webui, vllm};
+    use crate::declare::manifest::kind::capability::does;
+
+    #[test]
+    fn what_manifests_may_promise_is_what_the_adapters_do() {
+        for (adapter, all) in [
+            (AdapterKind::Builtin, builtin::CAPABILITIES),
+            (AdapterKind::LlamaServer, llama_server::CAPABILITIES),
+            (AdapterKind::LlamaSwap, llama_swap::CAPABILITIES),
+            (AdapterKind::Ollama, ollama::CAPABILITIES),
+            (AdapterKind::TextgenWebui, textgen_webui::CAPABILITIES),
+            (AdapterKind::TtsWebui, tts_webui::CAPABILITIES),
+            (AdapterKind::Vllm, vllm::CAPABILITIES),
+        ] {
+            assert_eq!(does(adapter), Some(all), "{adapter:?}");
+        }
+    }
+}

@@ -21,6 +21,7 @@ pub mod tts_webui;
 pub mod vllm;
 
 pub use adapter::{
-    Abilities, Adapter, Fault, InputFile, Invocation, Outcome, Output, Progress, RuntimeError, RuntimeEvent,
+    Abilities, Adapter, Fault, InputFile, Invocation, MachineSample, Outcome, Output, Progress, RuntimeError,
+    RuntimeEvent,
 };
 pub use connect::{Places, connect};

@@ -1,7 +1,9 @@
 //! From looks to observations: what is kept of each declared host and GPU, with its source, its time and why not. Pure.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
+use crate::act::runtime::MachineSample;
 use crate::core::{Name, Observed, Reading, Timestamp};
 use crate::decide::host_view::{GpuView, Gpus, HostView, Hosts};
 use crate::decide::reconcile::Inputs;
@@ -30,14 +32,30 @@ pub struct Moment {
     pub fresh_for: Duration,
 }
 
+/// What a runtime on another machine told of that machine.
+#[derive(Clone, Debug)]
+pub struct Told {
+    /// Which runtime, such as `swap's own samples`.
+    pub by: String,
+    /// Its newest samples, or why there are none now.
+    pub sample: Result<MachineSample, String>,
+}
+
+/// What was told of hosts that are not local.
+pub type Afar = BTreeMap<Name, Told>;
+
+/// For how long a sample of another machine counts as fresh: runtimes take one every 5 s or more seldom, and its time is that
+/// of a clock that may be some seconds off.
+const FRESH_AFAR: Duration = Duration::from_secs(30);
+
 /// An observation of a GPU, by host and id.
 pub type GpuSeen = ((Name, Name), Observed<GpuView>);
 
 /// What is known of every declared host after a look at this machine.
 #[must_use]
-pub fn hosts(world: &World, before: &Hosts, seen: &Result<HostView, String>, moment: Moment) -> Hosts {
+pub fn hosts(world: &World, before: &Hosts, seen: &Result<HostView, String>, afar: &Afar, moment: Moment) -> Hosts {
     let one = |name: &Name, local: bool| match (local, seen) {
-        (false, _) => Observed::unknown(AGENT, NOT_LOCAL),
+        (false, _) => host_afar(before.get(name), afar.get(name), moment),
         (true, Ok(view)) => Observed::seen(view.clone(), MACHINE, moment.at, moment.fresh_for),
         (true, Err(why)) => failed(before.get(name), MACHINE, why, moment, |_| true),
     };
@@ -50,6 +68,42 @@ pub fn hosts(world: &World, before: &Hosts, seen: &Result<HostView, String>, mom
         .collect()
 }
 
+/// What is known of a machine that only a runtime on it can measure.
+fn host_afar(before: Option<&Observed<HostView>>, told: Option<&Told>, moment: Moment) -> Observed<HostView> {
+    let Some(told) = told else { return Observed::unknown(AGENT, NOT_LOCAL) };
+    match &told.sample {
+        Ok(MachineSample { host: Some((at, view)), .. }) => {
+            Observed::seen(view.clone(), told.by.as_str(), *at, FRESH_AFAR)
+        }
+        Ok(_) => Observed::unknown(told.by.as_str(), "its processors and memory are not measured there"),
+        Err(why) => failed(before, &told.by, why, moment, |_| true),
+    }
+}
+
+/// What is known of a GPU of such a machine.
+fn gpu_afar(
+    gpu: &GpuSpec,
+    all: &[GpuSpec],
+    before: Option<&Observed<GpuView>>,
+    told: Option<&Told>,
+    moment: Moment,
+) -> Observed<GpuView> {
+    let Some(told) = told else { return Observed::unknown(AGENT, NOT_LOCAL) };
+    let sample = match &told.sample {
+        Ok(sample) => sample,
+        Err(why) => return failed(before, &told.by, why, moment, |view| may_be(gpu, view)),
+    };
+    let cards: Vec<Card> = sample.cards.iter().map(|(_, card)| card.clone()).collect();
+    let at = |view: &GpuView| sample.cards.iter().find(|(_, card)| Some(card.index) == view.index).map(|(at, _)| *at);
+    match matching::view(gpu, all, &cards) {
+        Ok(view) => {
+            let at = at(&view).unwrap_or(moment.at);
+            Observed::seen(view, told.by.as_str(), at, FRESH_AFAR)
+        }
+        Err(why) => failed(before, &told.by, &why, moment, |view| may_be(gpu, view)),
+    }
+}
+
 /// Whether there is a GPU that NVML should be asked about. Without one no library is opened.
 #[must_use]
 pub fn asks_driver(world: &World) -> bool {
@@ -58,14 +112,21 @@ pub fn asks_driver(world: &World) -> bool {
 
 /// What is known of every declared GPU with hardware after a look at the cards of this machine.
 #[must_use]
-pub fn hardware(world: &World, before: &Gpus, seen: &Result<Vec<Card>, String>, moment: Moment) -> Vec<GpuSeen> {
+pub fn hardware(
+    world: &World,
+    before: &Gpus,
+    seen: &Result<Vec<Card>, String>,
+    afar: &Afar,
+    moment: Moment,
+) -> Vec<GpuSeen> {
     let mut all = Vec::new();
     for (object, spec) in world.hosts() {
         for gpu in spec.gpus.iter().filter(|gpu| !gpu.simulated) {
             let key = (object.document.key.name.clone(), gpu.id.clone());
             let found = match seen {
                 _ if !spec.local => {
-                    all.push((key, Observed::unknown(AGENT, NOT_LOCAL)));
+                    let seen = gpu_afar(gpu, &spec.gpus, before.get(&key), afar.get(&key.0), moment);
+                    all.push((key, seen));
                     continue;
                 }
                 Ok(cards) => matching::view(gpu, &spec.gpus, cards),
@@ -139,7 +200,6 @@ fn failed<T: Clone>(
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeMap;
     use std::sync::Arc;
 
     use super::*;
@@ -190,7 +250,7 @@ mod tests {
     }
 
     fn one(world: &World, before: &Gpus, seen: &Result<Vec<Card>, String>) -> Observed<GpuView> {
-        hardware(world, before, seen, moment()).pop().unwrap().1
+        hardware(world, before, seen, &Afar::new(), moment()).pop().unwrap().1
     }
 
     #[test]
@@ -224,8 +284,38 @@ mod tests {
         assert!(!asks_driver(&world));
         assert_eq!(one(&world, &Gpus::new(), &cards("GPU-a")).problem(), Some(NOT_LOCAL));
         let this_one = HostView { ram_total_gb: 96.0, ..HostView::default() };
-        let seen = hosts(&world, &Hosts::new(), &Ok(this_one), moment());
+        let seen = hosts(&world, &Hosts::new(), &Ok(this_one), &Afar::new(), moment());
         assert_eq!(seen[&name("desk")].problem(), Some(NOT_LOCAL));
+    }
+
+    fn told(used_gb: u64, sample: bool) -> Afar {
+        let figures = Figures::checked(24 << 30, (24 - used_gb) << 30, Some(5), None, Vec::new());
+        let at = Timestamp::from_second(990).unwrap();
+        let card = Card { index: 0, uuid: Some("GPU-a".into()), name: None, figures };
+        let host = HostView { ram_total_gb: 64.0, ..HostView::default() };
+        let all = MachineSample { host: Some((at, host)), cards: vec![(at, card)] };
+        let sample = if sample { Ok(all) } else { Err("no answer".to_owned()) };
+        Afar::from([(name("desk"), Told { by: "swap's own samples".into(), sample })])
+    }
+
+    #[test]
+    fn another_machine_is_as_its_runtime_measures_it_at_that_time_and_never_this_one() {
+        let far = world("address: attic.example, gpus: [{id: gpu0, uuid: GPU-a, vramGb: 24}]");
+        let gpu = |before: &Gpus, afar: &Afar| hardware(&far, before, &cards("GPU-a"), afar, moment()).pop().unwrap();
+        let (key, seen) = gpu(&Gpus::new(), &told(7, true));
+        assert_eq!((seen.source(), seen.at()), ("swap's own samples", Timestamp::from_second(990).ok()));
+        assert_eq!(seen.fresh(now()).map(|view| view.used_gb), Some(7.0));
+        let lost = gpu(&Gpus::from([(key, seen)]), &told(7, false)).1;
+        assert!(matches!(lost.read(now()), Reading::Stale { value, .. } if value.used_gb == 7.0), "{lost:?}");
+        let this_one = HostView { ram_total_gb: 96.0, ..HostView::default() };
+        let seen = hosts(&far, &Hosts::new(), &Ok(this_one.clone()), &told(7, true), moment());
+        assert_eq!(seen[&name("desk")].fresh(now()).map(|view| view.ram_total_gb), Some(64.0));
+        // What is measured here is never replaced.
+        let near = world("address: 127.0.0.1, local: true, gpus: [{id: gpu0, uuid: GPU-a, vramGb: 24}]");
+        let seen = hardware(&near, &Gpus::new(), &cards("GPU-a"), &told(7, true), moment()).pop().unwrap().1;
+        assert_eq!((seen.source(), seen.fresh(now()).map(|view| view.used_gb)), (NVML, Some(4.0)));
+        let seen = hosts(&near, &Hosts::new(), &Ok(this_one), &told(7, true), moment());
+        assert_eq!(seen[&name("desk")].source(), MACHINE);
     }
 
     #[test]
@@ -243,8 +333,8 @@ mod tests {
     fn a_machine_that_does_not_answer_keeps_its_last_figures() {
         let world = world("address: 127.0.0.1, local: true");
         let view = HostView { ram_total_gb: 96.0, ..HostView::default() };
-        let before = hosts(&world, &Hosts::new(), &Ok(view), moment());
-        let after = hosts(&world, &before, &Err("no answer".into()), moment());
+        let before = hosts(&world, &Hosts::new(), &Ok(view), &Afar::new(), moment());
+        let after = hosts(&world, &before, &Err("no answer".into()), &Afar::new(), moment());
         assert!(matches!(after[&name("desk")].read(now()), Reading::Stale { problem: Some("no answer"), .. }));
     }
 }

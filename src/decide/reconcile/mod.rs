@@ -18,6 +18,7 @@ pub mod loadout;
 pub mod lock;
 pub mod memory;
 pub mod model;
+pub mod offer;
 pub mod plan;
 pub mod planner;
 pub mod removed;

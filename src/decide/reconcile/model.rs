@@ -5,6 +5,7 @@ use crate::declare::world::Object;
 
 use super::cost;
 use super::inputs::Inputs;
+use super::offer;
 use super::plan::ObjectPlan;
 use super::planner::blank_status;
 use super::status::{Drift, FieldDifference, Health, Sync};
@@ -16,6 +17,7 @@ pub fn plan(inputs: &Inputs<'_>, object: &Object, spec: &ModelSpec) -> ObjectPla
     let name = &object.document.key.name;
     let mut seen = Vec::new();
     let mut unseen = Vec::new();
+    let mut untold = Vec::new();
     for served in &spec.served_by {
         cost::note_source(&mut status, inputs, &served.runtime);
         let served_as = served.served_as.as_deref().unwrap_or(name.as_str());
@@ -23,12 +25,15 @@ pub fn plan(inputs: &Inputs<'_>, object: &Object, spec: &ModelSpec) -> ObjectPla
             None => unseen.push(served.runtime.to_string()),
             Some(view) => match view.model(served_as) {
                 Some(model) => seen.push(format!("{} on {}", model.state.as_str(), served.runtime)),
-                None => status.fields.push(FieldDifference {
-                    field: format!("servedBy[{}]", served.runtime),
-                    desired: format!("serves `{served_as}`"),
-                    observed: "does not list it".to_owned(),
-                    drift: Drift::Missing,
-                }),
+                None => match offer::unknown(view, served_as) {
+                    Some(why) => status.fields.push(FieldDifference {
+                        field: format!("servedBy[{}]", served.runtime),
+                        desired: format!("serves `{served_as}`"),
+                        observed: why,
+                        drift: Drift::Missing,
+                    }),
+                    None => untold.push(served.runtime.to_string()),
+                },
             },
         }
     }
@@ -40,6 +45,10 @@ pub fn plan(inputs: &Inputs<'_>, object: &Object, spec: &ModelSpec) -> ObjectPla
         (Sync::Drifted(Drift::Missing), if seen.is_empty() { Health::Missing } else { Health::Degraded }, reason)
     } else if !unseen.is_empty() {
         (Sync::Unknown, Health::Unknown, format!("no fresh observation of {}", unseen.join(", ")))
+    } else if !untold.is_empty() {
+        let reason =
+            format!("{} does not tell all its models, and this one is not among those it tells", untold.join(", "));
+        (Sync::Unknown, Health::Unknown, reason)
     } else {
         (Sync::InSync, Health::Healthy, "every runtime that should serve it lists it".to_owned())
     };

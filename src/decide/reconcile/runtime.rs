@@ -1,4 +1,4 @@
-//! Runtimes: whether they answer, and what they say of themselves.
+//! Runtimes: whether they answer, what they say of themselves, and whether they have what is declared of them.
 
 use crate::core::text::{age, count};
 use crate::core::{Observed, Reading};
@@ -7,6 +7,7 @@ use crate::declare::manifest::kind::runtime::RuntimeSpec;
 use crate::declare::world::Object;
 
 use super::inputs::Inputs;
+use super::offer;
 use super::plan::ObjectPlan;
 use super::planner::blank_status;
 use super::status::{Health, Sync};
@@ -29,7 +30,17 @@ pub fn plan(inputs: &Inputs<'_>, object: &Object, spec: &RuntimeSpec) -> ObjectP
                 Some(note) => (Health::Degraded, note.clone()),
                 None => (Health::Healthy, "answers".to_owned()),
             };
-            (Sync::InSync, health, describe(value), reason)
+            status.fields = offer::missing(inputs, &object.document.key.name, spec, value);
+            match status.fields.first() {
+                // What it declares and does not have is drift; that it only half works is said as well.
+                Some(first) if value.degraded.is_none() => {
+                    (Sync::Drifted(first.drift), health, describe(value), first.observed.clone())
+                }
+                Some(first) => {
+                    (Sync::Drifted(first.drift), health, describe(value), format!("{}; {reason}", first.observed))
+                }
+                None => (Sync::InSync, health, describe(value), reason),
+            }
         }
         Some(Reading::Stale { value, age_ms, problem }) => (
             Sync::Unknown,

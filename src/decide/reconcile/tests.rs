@@ -415,6 +415,7 @@ fn the_plan_between_two_revisions_is_the_difference_alone() {
 }
 
 mod gpu_use;
+mod offer;
 mod properties;
 mod undone;
 

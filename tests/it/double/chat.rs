@@ -58,6 +58,7 @@ pub(super) async fn chat(state: App, model: Model, guard: InFlight, tx: mpsc::Se
     };
     tokio::select! {
         () = work => {}
+        () = guard.cancelled() => {}
         // Unloading kills what is being worked on.
         () = state.until(|inner| !inner.processes.contains_key(model.id)) => {}
     }

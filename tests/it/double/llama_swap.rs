@@ -15,6 +15,7 @@ use serde_json::{Value, json};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
+use super::activity;
 use super::chat::{chat, embeddings, loading_then_chat, whole};
 use super::state::{Inner, State, frame};
 pub use super::state::{Model, Serves, Version};
@@ -66,15 +67,32 @@ impl Double {
 
     /// A request of somebody else to `id`, in flight for as long as it is held.
     pub fn occupy(&self, id: &str) -> impl Drop {
-        InFlight::new(&self.state, id)
+        InFlight::new(&self.state, id, None)
     }
 
     /// Loses all models and all connections to listeners, as a reload of the configuration does.
     pub fn reload(&self) {
         self.state.change(|inner| {
             inner.processes.clear();
+            inner.rows.clear();
+            inner.next_row = None;
             inner.reloads += 1;
         });
+    }
+
+    /// Finishes a request of somebody else for `id`. Listeners are not told, as when they fall behind.
+    pub fn finish_unheard(&self, id: &str) {
+        activity::list(&self.state, id);
+    }
+
+    /// Finishes a request of somebody else for `id`, and tells it.
+    pub fn finish(&self, id: &str) {
+        activity::finish(&self.state, id);
+    }
+
+    /// Forgets the entries of finished requests, as a full list does with the oldest.
+    pub fn forget_entries(&self) {
+        self.state.change(|inner| inner.rows.clear());
     }
 
     /// Keeps the start of `id` from getting ready until [`Self::release`].
@@ -102,12 +120,14 @@ async fn serve(Shared(state): Shared<App>, request: Request) -> Response {
     let raw = request.uri().path().to_owned();
     state.change(|inner| inner.log.push((request.method().to_string(), raw.clone())));
     let path = decode(&raw);
+    let query = request.uri().query().unwrap_or_default().to_owned();
     match (request.method(), path.as_str()) {
         (&Method::GET, "/health" | "/wol-health") => "OK".into_response(),
         (&Method::GET, "/v1/models" | "/models") => json_response(StatusCode::OK, &models(&state)),
         (&Method::GET, "/running") => json_response(StatusCode::OK, &running(&state)),
         (&Method::GET, "/api/version") => json_response(StatusCode::OK, &version(&state)),
         (&Method::GET, "/api/events") => events(state),
+        (&Method::GET, _) if activity::is_about(&path) => activity::answer(&state, &path, &query),
         (&Method::GET, "/unload") => {
             unload(&state, None).await;
             "OK".into_response()
@@ -126,6 +146,7 @@ async fn serve(Shared(state): Shared<App>, request: Request) -> Response {
                 None => own_error(&state, StatusCode::NOT_FOUND, "model not found"),
             }
         }
+        (&Method::POST, _) if path.starts_with("/api/inflight/") => activity::cancel(&state, &path),
         (&Method::POST, "/v1/chat/completions" | "/v1/embeddings") => dispatch(state, path, request).await,
         (_, _) if path.starts_with("/upstream/") => upstream(state, &path).await,
         _ => StatusCode::NOT_FOUND.into_response(),
@@ -150,7 +171,7 @@ async fn upstream(state: App, path: &str) -> Response {
         let message = format!("model {id} is not loaded; path matches upstream.ignorePaths");
         return own_error(&state, StatusCode::CONFLICT, &message);
     }
-    let guard = InFlight::new(&state, id);
+    let guard = InFlight::new(&state, id, None);
     if let Err(message) = wait_until_ready(&state, id).await {
         return own_error(&state, StatusCode::INTERNAL_SERVER_ERROR, &message);
     }
@@ -163,6 +184,7 @@ async fn upstream(state: App, path: &str) -> Response {
 }
 
 async fn dispatch(state: App, path: String, request: Request) -> Response {
+    let mark = request.headers().get("x-arcology-run").and_then(|mark| mark.to_str().ok()).map(str::to_owned);
     let bytes = to_bytes(request.into_body(), 1 << 24).await.unwrap();
     let Ok(body) = serde_json::from_slice::<Value>(&bytes) else {
         return own_error(&state, StatusCode::BAD_REQUEST, "invalid JSON");
@@ -171,13 +193,13 @@ async fn dispatch(state: App, path: String, request: Request) -> Response {
     let Some(model) = state.model(&name).cloned() else {
         return own_error(&state, StatusCode::NOT_FOUND, "no router for requested model");
     };
-    let waiting = state.read(|inner| inner.in_flight.values().filter(|id| *id == model.id).count());
+    let waiting = state.read(|inner| inner.in_flight.values().filter(|(id, _)| *id == model.id).count());
     if waiting >= model.concurrency_limit {
         let response = own_error(&state, StatusCode::TOO_MANY_REQUESTS, "Too many requests");
         return ([(header::RETRY_AFTER, "1")], response).into_response();
     }
     state.change(|inner| inner.bodies.push(body.clone()));
-    let guard = InFlight::new(&state, model.id);
+    let guard = InFlight::new(&state, model.id, mark.as_deref());
     if path == "/v1/embeddings" {
         if let Err(message) = wait_until_ready(&state, model.id).await {
             return own_error(&state, StatusCode::INTERNAL_SERVER_ERROR, &message);
@@ -229,34 +251,49 @@ pub(super) struct InFlight {
 }
 
 impl InFlight {
-    fn new(state: &App, id: &str) -> Self {
+    fn new(state: &App, id: &str, mark: Option<&str>) -> Self {
         let request = state.change(|inner| {
             inner.next_request += 1;
-            inner.in_flight.insert(inner.next_request, id.to_owned());
+            inner.in_flight.insert(inner.next_request, (id.to_owned(), mark.map(str::to_owned)));
             inner.next_request
         });
-        let entry =
-            json!({"id": request.to_string(), "model": id, "req_path": "/v1/chat/completions", "elapsed_ms": 0});
+        let entry = in_flight_entry(state.version, request, id, mark);
         tell_in_flight(state, &json!({"operation": "upsert", "request": entry}));
         Self { state: state.clone(), request }
     }
+
+    /// Ends when somebody cancels this request.
+    pub(super) async fn cancelled(&self) {
+        self.state.until(|inner| inner.cancelled.contains(&self.request)).await;
+    }
+}
+
+/// Headers are told since v240.
+fn in_flight_entry(version: Version, id: u64, model: &str, mark: Option<&str>) -> Value {
+    let mut entry = json!({"id": id.to_string(), "timestamp": "2026-08-22T10:00:00.123456789Z", "model": model,
+        "req_path": "/v1/chat/completions", "method": "POST"});
+    if version >= Version::V250 {
+        entry["req_headers"] = json!({"Content-Type": "application/json", "Cookie": "s3cret"});
+        entry["remote_ip"] = json!("192.0.2.7");
+        if let Some(mark) = mark {
+            entry["req_headers"]["X-Arcology-Run"] = json!(mark);
+        }
+    }
+    entry
 }
 
 impl Drop for InFlight {
     fn drop(&mut self) {
-        self.state.change(|inner| inner.in_flight.remove(&self.request));
+        let removed = self.state.change(|inner| inner.in_flight.remove(&self.request));
+        let model = removed.map(|(model, _)| model).unwrap_or_default();
+        activity::finish(&self.state, &model);
         tell_in_flight(&self.state, &json!({"operation": "remove", "id": self.request.to_string()}));
-        if self.state.version < Version::V238 {
-            self.state.tell("metrics", &json!([{"id": self.request}]));
-        } else {
-            self.state.tell("activity", &json!({"id": self.request}));
-        }
     }
 }
 
 fn tell_in_flight(state: &App, operation: &Value) {
     match state.version {
-        Version::V234 | Version::V238 => state.tell("inflight", &in_flight(state)),
+        Version::V234 | Version::V235 | Version::V238 => state.tell("inflight", &in_flight(state)),
         Version::V250 | Version::Newer => state.tell("inflight", operation),
     }
 }
@@ -264,12 +301,14 @@ fn tell_in_flight(state: &App, operation: &Value) {
 /// All requests in flight, in the version's shape. An empty snapshot has no `requests`.
 fn in_flight(state: &App) -> Value {
     let all: Vec<Value> = state.read(|inner| {
-        let entry = |(id, model): (&u64, &String)| json!({"id": id.to_string(), "model": model});
+        let entry = |(id, (model, mark)): (&u64, &(String, Option<String>))| {
+            in_flight_entry(state.version, *id, model, mark.as_deref())
+        };
         inner.in_flight.iter().map(entry).collect()
     });
     match state.version {
         Version::V234 => json!({"total": all.len()}),
-        Version::V238 => json!({"requests": all}),
+        Version::V235 | Version::V238 => json!({"requests": all}),
         Version::V250 | Version::Newer if all.is_empty() => json!({"operation": "snapshot"}),
         Version::V250 | Version::Newer => json!({"operation": "snapshot", "requests": all}),
     }
@@ -288,6 +327,9 @@ fn events(state: App) -> Response {
         first.push(frame("profileChanged", &json!({"active": null})));
     }
     first.push(frame("inflight", &in_flight(&state)));
+    if state.version < Version::V238 {
+        first.push(frame("metrics", &json!(state.read(|inner| inner.rows.clone()))));
+    }
     stream_of(move |tx| async move {
         let reloads = state.read(|inner| inner.reloads);
         for frame in first {
@@ -344,6 +386,7 @@ fn running(state: &App) -> Value {
 fn version(state: &App) -> Value {
     let name = match state.version {
         Version::V234 => "v234",
+        Version::V235 => "v235",
         Version::V238 => "v238",
         Version::V250 => "v250",
         Version::Newer => "v251",
@@ -352,9 +395,11 @@ fn version(state: &App) -> Value {
 }
 
 /// An error of llama-swap itself, in the version's shape.
-fn own_error(state: &App, status: StatusCode, message: &str) -> Response {
+pub(super) fn own_error(state: &App, status: StatusCode, message: &str) -> Response {
     let body = match (status, state.version) {
-        (StatusCode::TOO_MANY_REQUESTS, Version::V234 | Version::V238 | Version::V250) => json!({"error": message}),
+        (StatusCode::TOO_MANY_REQUESTS, Version::V234 | Version::V235 | Version::V238 | Version::V250) => {
+            json!({"error": message})
+        }
         _ => error_body(state, status, message),
     };
     json_response(status, &body)
@@ -362,13 +407,13 @@ fn own_error(state: &App, status: StatusCode, message: &str) -> Response {
 
 pub(super) fn error_body(state: &App, status: StatusCode, message: &str) -> Value {
     match state.version {
-        Version::V234 | Version::V238 | Version::V250 => json!({"src": "llama-swap", "error": message}),
+        Version::V234 | Version::V235 | Version::V238 | Version::V250 => json!({"src": "llama-swap", "error": message}),
         Version::Newer => json!({"src": "llama-swap",
             "error": {"message": message, "type": "server_error", "param": null, "code": status.as_str()}}),
     }
 }
 
-fn json_response(status: StatusCode, body: &Value) -> Response {
+pub(super) fn json_response(status: StatusCode, body: &Value) -> Response {
     (status, [(header::CONTENT_TYPE, "application/json")], body.to_string()).into_response()
 }
 

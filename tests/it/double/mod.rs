@@ -1,5 +1,6 @@
 //! Doubles: servers on loopback that behave as real ones do, or as badly as they can.
 
+mod activity;
 mod chat;
 pub mod llama_server;
 pub mod llama_swap;

@@ -13,7 +13,9 @@ use tokio::sync::{broadcast, watch};
 pub enum Version {
     /// `inflight` is a number, `metrics` events, errors are strings, a peer's model has no prefix.
     V234,
-    /// `inflight` is a list.
+    /// `inflight` is a list, a request in flight can be cancelled.
+    V235,
+    /// Finished requests are told by their number, and listed in pages.
     V238,
     /// `inflight` comes in operations, a peer's model carries the peer's name.
     V250,
@@ -90,7 +92,17 @@ pub struct Inner {
     pub open: BTreeSet<String>,
     /// Why the starts of each model failed so far.
     pub failures: BTreeMap<String, Vec<String>>,
-    pub in_flight: BTreeMap<u64, String>,
+    /// The model of every request in flight, and the mark that it carries.
+    pub in_flight: BTreeMap<u64, (String, Option<String>)>,
+    /// The entries of finished requests that are still listed.
+    pub rows: Vec<Value>,
+    pub next_row: Option<u64>,
+    /// Requests in flight that were told to end.
+    pub cancelled: BTreeSet<u64>,
+    /// What was kept of requests is gone.
+    pub captures_vanished: bool,
+    /// What `GET /api/performance` answers; none where measuring is off.
+    pub performance: Option<Value>,
     pub next_request: u64,
     /// Requests that a model's own server works on.
     pub running: BTreeMap<String, usize>,

@@ -255,7 +255,7 @@ async fn events_tell_that_models_changed(subject: &Subject) {
         match in_time(events.next()).await.expect("the stream goes on").unwrap() {
             RuntimeEvent::Changed => return,
             RuntimeEvent::InFlight(_) | RuntimeEvent::Log(_) => {}
-            RuntimeEvent::Gap => panic!("nothing was missed"),
+            RuntimeEvent::Gap { .. } => panic!("nothing was missed"),
         }
     };
     // The first tells that listening has begun; what follows is followed by a look, as the engine does.

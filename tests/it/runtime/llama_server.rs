@@ -155,7 +155,7 @@ async fn quirk_3_events_begin_with_a_look_and_what_cannot_be_read_is_a_gap() {
     );
     assert_eq!(next().await, RuntimeEvent::Log("other: 25 % downloaded".to_owned()));
     double.tell("data: {oops\n\n");
-    assert_eq!(next().await, RuntimeEvent::Gap);
+    assert_eq!(next().await, RuntimeEvent::Gap { missed: None });
     drop(events);
     // The double hears that nobody listens with its next word.
     while double.listeners() > 0 {

@@ -14,10 +14,19 @@ use crate::double::llama_swap::{Double, Model, Serves, Version};
 use super::conformance::{Asked, Subject, Work, conform};
 use super::{adapter, file, in_time, invocation, spec, text_of_run};
 
-const VERSIONS: [Version; 4] = [Version::V234, Version::V238, Version::V250, Version::Newer];
+pub const VERSIONS: [Version; 5] = [Version::V234, Version::V235, Version::V238, Version::V250, Version::Newer];
 
 /// All that observing may ask for.
-const HARMLESS: &[&str] = &["GET /api/events", "GET /api/version", "GET /health", "GET /running", "GET /v1/models"];
+const HARMLESS: &[&str] = &[
+    "GET /api/events",
+    "GET /api/metrics",
+    "GET /api/metrics/activity",
+    "GET /api/performance",
+    "GET /api/version",
+    "GET /health",
+    "GET /running",
+    "GET /v1/models",
+];
 
 /// An adapter of the double, with options and short limits where a test gives them.
 fn adapter_of(double: &Double, more: Value) -> Arc<dyn Adapter> {
@@ -154,7 +163,8 @@ async fn quirks_3_and_12_unloading_by_id_is_confirmed_by_looking_whatever_the_id
 
 #[tokio::test]
 async fn quirk_4_unloading_kills_what_runs_and_the_task_says_so() {
-    let (double, adapter) = serving(Serves::Holds).await;
+    let double = Double::start(Version::Newer, vec![Model { serves: Serves::Holds, ..Model::new("a") }]).await;
+    let adapter = adapter_of(&double, json!({"options": {"drain": "50ms"}}));
     let task = adapter.run(chat("a"), Progress::ignored());
     let unload = async {
         double.state.until(|inner| inner.running.get("a") == Some(&1)).await;

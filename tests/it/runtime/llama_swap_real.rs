@@ -111,12 +111,17 @@ fn config(responder: &Path, models: SocketAddr) -> String {
 }
 
 async fn start(llama_swap: &Path, responder: &Path) -> (RealSwap, Arc<dyn Adapter>) {
+    start_at(llama_swap, responder, free_port()).await
+}
+
+/// On a port of the test's choice, for a program that comes back where it was.
+async fn start_at(llama_swap: &Path, responder: &Path, port: u16) -> (RealSwap, Arc<dyn Adapter>) {
     let folder = tempfile::tempdir().unwrap();
     let (models, server) = model_server().await;
     let config_file = folder.path().join("config.yaml");
     // JSON is YAML.
     std::fs::write(&config_file, config(responder, models)).unwrap();
-    let listen = format!("127.0.0.1:{}", free_port());
+    let listen = format!("127.0.0.1:{port}");
     let log = std::fs::File::create(folder.path().join("log")).unwrap();
     let child = Command::new(llama_swap)
         .args(["-config", config_file.to_str().unwrap(), "-listen", &listen])
@@ -219,4 +224,75 @@ async fn the_real_llama_swap_tells_what_is_in_flight_refuses_more_and_lets_go_of
     drop(held);
     wait_for(0).await;
     assert_eq!(text_of_run(&adapter, task(1)).await.unwrap(), "A real answer.\n");
+}
+
+#[tokio::test]
+async fn the_real_llama_swap_lists_a_run_and_measures_its_machine() {
+    let Some((llama_swap, responder)) = programs() else { return };
+    let (_swap, adapter) = start(&llama_swap, &responder).await;
+    let task = || invocation("text.generate", Some("org/qwen:7b"), "x", json!({}));
+    for _ in 0..2 {
+        let outcome = in_time(adapter.run(task(), Progress::ignored())).await.unwrap();
+        assert_eq!((outcome.figures["prompt_tokens"], outcome.figures["tokens"]), (3.0, 2.0));
+        assert!(outcome.figures["runtime_ms"] >= 0.0, "{:?}", outcome.figures);
+    }
+    // The first sample comes after some seconds; whether there is a graphics card is the machine's business.
+    let sample = in_time(async {
+        loop {
+            match adapter.machine().await.unwrap().and_then(|sample| sample.host) {
+                Some(host) => return host,
+                None => tokio::time::sleep(Duration::from_millis(200)).await,
+            }
+        }
+    })
+    .await;
+    assert!(sample.1.ram_total_gb > 0.1 && sample.1.ram_used_gb <= sample.1.ram_total_gb, "{sample:?}");
+}
+
+#[tokio::test]
+async fn the_real_llama_swap_is_told_to_cancel_and_lists_what_is_in_flight() {
+    let Some((llama_swap, responder)) = programs() else { return };
+    let (_swap, adapter) = start(&llama_swap, &responder).await;
+    let mut events = in_time(adapter.events()).await.unwrap();
+    let mut wait_for =
+        async |wanted| while in_time(events.next()).await.unwrap().unwrap() != RuntimeEvent::InFlight(wanted) {};
+    wait_for(0).await;
+    let mut held =
+        adapter.run(invocation("text.generate", Some("org/qwen:7b"), "x", json!({"seed": 404})), Progress::ignored());
+    tokio::select! {
+        outcome = &mut held => panic!("{outcome:?}"),
+        () = wait_for(1) => {}
+    }
+    let view = in_time(adapter.observe()).await.unwrap();
+    // Up to v234 only their number is told.
+    if let Some(works) = &view.works {
+        assert_eq!((works[0].model.as_str(), works[0].path.as_str()), ("org/qwen:7b", "/v1/chat/completions"));
+        assert!(
+            works[0].since.is_some() && view.works_of("gpt-4o-mini") == Some(1) && view.works_of("busy") == Some(0)
+        );
+    }
+    drop(held);
+    wait_for(0).await;
+    in_time(adapter.unload("org/qwen:7b")).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_restart_of_the_real_llama_swap_is_a_gap() {
+    let Some((llama_swap, responder)) = programs() else { return };
+    let port = free_port();
+    let (swap, adapter) = start_at(&llama_swap, &responder, port).await;
+    let task = || invocation("text.generate", Some("org/qwen:7b"), "x", json!({}));
+    text_of_run(&adapter, task()).await.unwrap();
+    drop(in_time(adapter.events()).await.unwrap());
+    text_of_run(&adapter, task()).await.unwrap();
+    // What happened meanwhile is listed: no gap.
+    let mut events = in_time(adapter.events()).await.unwrap();
+    while in_time(events.next()).await.unwrap().unwrap() != RuntimeEvent::InFlight(0) {}
+    drop(swap);
+    while let Some(event) = in_time(events.next()).await {
+        assert!(!matches!(event, Ok(RuntimeEvent::Gap { .. })), "{event:?}");
+    }
+    let (_swap, _) = start_at(&llama_swap, &responder, port).await;
+    let mut events = in_time(adapter.events()).await.unwrap();
+    assert_eq!(in_time(events.next()).await.unwrap().unwrap(), RuntimeEvent::Gap { missed: None });
 }

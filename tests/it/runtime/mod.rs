@@ -9,6 +9,7 @@ mod llama_server_real;
 mod llama_swap;
 mod llama_swap_bad_day;
 mod llama_swap_real;
+mod llama_swap_told;
 mod ollama;
 mod openai;
 mod openai_real;

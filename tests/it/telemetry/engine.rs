@@ -266,3 +266,36 @@ spec: {{type: llm, servedBy: [{{runtime: swap}}], vramGb: 6}}
         .await;
     running.engine.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_gpu_of_another_machine_is_as_its_llama_swap_measures_it() {
+    let fake = FakeNvml::new("present");
+    let running = Running::start(&fake).await;
+    let (_, why) = gpu(&running, "attic", "gpu0", "unknown by agent").await;
+    assert!(why.starts_with("this host is not local"), "{why}");
+    let double = Double::start(Version::Newer, vec![Model::new("a")]).await;
+    let at = Timestamp::now().to_string();
+    double.state.change(|inner| {
+        inner.performance = Some(serde_json::json!({
+            "sys_stats": [{"timestamp": at, "cpu_util_per_core": [50.0], "mem_total_mb": 65536, "mem_used_mb": 1024}],
+            "gpu_stats": [{"timestamp": at, "id": 0, "name": "RTX 3090", "uuid": "GPU-far", "temp_c": 51,
+                "gpu_util_pct": 88, "mem_used_mb": 6144, "mem_total_mb": 24576}]}));
+    });
+    let runtime = format!(
+        "---\napiVersion: arcology/v1alpha1\nkind: Runtime\nmetadata: {{name: far}}\nspec: {{host: attic, gpu: gpu0, \
+         adapter: llama-swap, endpoint: \"{}\"}}\n",
+        double.endpoint()
+    );
+    commit(&running.dir.path().join("repo"), &format!("{WORLD}{runtime}"));
+    let (view, _) = gpu(&running, "attic", "gpu0", "fresh by far's own samples").await;
+    assert_eq!(view.map(|view| (view.used_gb, view.total_gb, view.simulated)), Some((6.0, 24.0, false)));
+    running
+        .until("the far machine is measured", |picture, now| {
+            let seen = picture.hosts.get(&name("attic")).ok_or("not yet")?;
+            let view = seen.fresh(now).ok_or_else(|| format!("{seen:?}"))?;
+            if view.ram_total_gb == 64.0 { Ok(()) } else { Err(format!("{view:?}")) }
+        })
+        .await;
+    // What is measured here stays measured here.
+    gpu(&running, "desk", "big", "fresh by NVML").await;
+}

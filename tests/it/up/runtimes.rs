@@ -161,3 +161,21 @@ fn resident_mb(daemon: &Daemon) -> u64 {
     let line = status.lines().find(|line| line.starts_with("VmRSS:")).unwrap();
     line.split_whitespace().nth(1).unwrap().parse::<u64>().unwrap() * 1_024 / 1_000_000
 }
+
+#[test]
+fn a_model_that_a_runtime_does_not_know_is_told_by_name_on_its_own_line() {
+    let tokio = Runtime::new().unwrap();
+    let double = tokio.block_on(Double::start(Version::Newer, vec![Model::new("chat-8b"), Model::new("other")]));
+    let place = Place::of_this_project();
+    declare(&place, "swap", &double.endpoint(), "unloaded");
+    place.commit("Declare chat, which is called chat-8b there");
+    let daemon = place.up();
+    let row = daemon.until("Runtime/swap", "is drifted", |row| row["sync"] == "Drifted");
+    let reason = row["reason"].as_str().unwrap();
+    assert!(reason.starts_with("model \"chat\" is declared here, and the runtime does not know it"), "{row}");
+    assert!(reason.contains("nearest \"chat-8b\""), "{row}");
+    assert!(daemon.page("/drift").contains("does not know it"));
+    place.edit("manifests/swap.yaml", "as: chat}", "as: chat-8b}");
+    place.commit("Call it by its name");
+    daemon.until("Runtime/swap", "is in sync", |row| row["sync"] == "InSync");
+}

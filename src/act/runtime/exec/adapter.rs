@@ -131,21 +131,33 @@ impl Exec {
             models: self.options.models.keys().map(|name| model(name)).collect(),
             in_flight: count(&self.working),
             queued: count(&self.waiting),
+            lacks: self
+                .missing()
+                .map(|(capability, program)| {
+                    (capability.to_owned(), format!("its program `{program}` is not installed"))
+                })
+                .collect(),
             ..RuntimeView::default()
         })
     }
 
-    /// The programs that are not there, in one sentence.
-    fn missing_programs(&self) -> Option<String> {
+    /// The programs that are not there, each once for every capability that needs it.
+    fn missing(&self) -> impl Iterator<Item = (&str, &str)> {
         let mut missing = BTreeSet::new();
         for (capability, program) in &self.options.programs {
             for name in program.steps.iter().filter_map(|step| step.run.first()?.literal()) {
                 if found(&self.options, name).is_err() {
-                    missing.insert(format!("`{name}` (for {capability})"));
+                    missing.insert((name, capability.as_str()));
                 }
             }
         }
-        let list: Vec<String> = missing.into_iter().collect();
+        missing.into_iter().map(|(program, capability)| (capability, program))
+    }
+
+    /// The programs that are not there, in one sentence.
+    fn missing_programs(&self) -> Option<String> {
+        let list: Vec<String> =
+            self.missing().map(|(capability, program)| format!("`{program}` (for {capability})")).collect();
         (!list.is_empty()).then(|| format!("programs that are not installed: {}", list.join(", ")))
     }
 

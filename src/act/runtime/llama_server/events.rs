@@ -87,9 +87,9 @@ impl Listening {
 
 /// What one event means. Pure; nothing for one that is unknown.
 fn event(item: &Item) -> Option<RuntimeEvent> {
-    let Item::Event { data, .. } = item else { return Some(RuntimeEvent::Gap) };
-    let Ok(told) = serde_json::from_str::<Value>(data) else { return Some(RuntimeEvent::Gap) };
-    let Some(kind) = told.get("event").and_then(Value::as_str) else { return Some(RuntimeEvent::Gap) };
+    let Item::Event { data, .. } = item else { return Some(RuntimeEvent::Gap { missed: None }) };
+    let Ok(told) = serde_json::from_str::<Value>(data) else { return Some(RuntimeEvent::Gap { missed: None }) };
+    let Some(kind) = told.get("event").and_then(Value::as_str) else { return Some(RuntimeEvent::Gap { missed: None }) };
     let model = told.get("model").and_then(Value::as_str).filter(|id| is_id(id)).unwrap_or("a model");
     let data = told.get("data").unwrap_or(&Value::Null);
     match kind {
@@ -150,8 +150,8 @@ mod tests {
         assert_eq!(of(r#"{"model":"*","event":"models_reload"}"#), Some(RuntimeEvent::Changed));
         assert_eq!(of(r#"{"model":"a","event":"sung","data":null}"#), None);
         for bad in ["{", "[]", "null", r#"{"model":"a"}"#] {
-            assert_eq!(of(bad), Some(RuntimeEvent::Gap), "{bad}");
+            assert_eq!(of(bad), Some(RuntimeEvent::Gap { missed: None }), "{bad}");
         }
-        assert_eq!(event(&Item::Stray("{}".to_owned())), Some(RuntimeEvent::Gap));
+        assert_eq!(event(&Item::Stray("{}".to_owned())), Some(RuntimeEvent::Gap { missed: None }));
     }
 }

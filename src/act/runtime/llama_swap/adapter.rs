@@ -1,6 +1,7 @@
 //! The adapter: its settings, one look, and who does what.
 
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
@@ -8,14 +9,12 @@ use futures::stream::BoxStream;
 use serde::de::DeserializeOwned;
 use tokio::sync::Semaphore;
 
-use crate::act::http::{Answer, Client, Options, Request};
+use crate::act::http::{Answer, Client, Options};
 use crate::act::runtime::adapter::{
-    Abilities, Adapter, Fault, Invocation, Outcome, Progress, RuntimeError, RuntimeEvent,
+    Abilities, Adapter, Fault, Invocation, MachineSample, Outcome, Progress, RuntimeError, RuntimeEvent,
 };
 use crate::act::runtime::connect::Places;
-use crate::act::runtime::fault;
 use crate::act::runtime::limit::within;
-use crate::act::runtime::openai::{Api, Routes, chat, embed};
 use crate::act::runtime::prompts::Prompts;
 use crate::core::Name;
 use crate::decide::view::{ModelState, RuntimeView};
@@ -23,10 +22,11 @@ use crate::declare::manifest::kind::options;
 use crate::declare::manifest::kind::options::llama_swap::{CheckPath, LlamaSwapOptions};
 use crate::declare::manifest::kind::runtime::{AdapterKind, RuntimeSpec, TimeoutsSpec};
 
-use super::paths::Look;
+use super::activity::Known;
+use super::paths::{self, Look};
 use super::seen::{Heard, Seen, seen};
 use super::wire::Version;
-use super::{events, load};
+use super::{events, load, performance, run};
 
 /// What this adapter can have done by a llama-swap.
 pub const CAPABILITIES: &[&str] = &["text.embed", "text.generate", "text.summarize"];
@@ -45,6 +45,14 @@ pub struct LlamaSwap {
     pub(super) check_path: CheckPath,
     /// What the open event stream has told; none while there is none.
     pub(super) heard: Arc<Mutex<Option<Heard>>>,
+    /// What is known of the list of finished requests.
+    pub(super) known: Arc<tokio::sync::Mutex<Known>>,
+    /// The newest samples of its machine.
+    pub(super) sample: Mutex<Option<MachineSample>>,
+    /// How long an unload waits for requests in flight.
+    pub(super) drain: Duration,
+    /// Whether what a failed run asked and was answered may be told.
+    pub(super) captures: bool,
     slots: Semaphore,
 }
 
@@ -75,18 +83,17 @@ impl LlamaSwap {
             prompts: Prompts::new(&spec.options)?,
             check_path: own.check_path,
             heard: Arc::default(),
+            known: Arc::default(),
+            sample: Mutex::default(),
+            drain: own.drain.get(),
+            captures: own.captures,
             slots: Semaphore::new(AT_ONCE),
         })
     }
 
     /// Looks, with the time limit of looks. There is no other way in here to ask without changing anything.
     pub(super) async fn look(&self, look: Look) -> Result<Answer, RuntimeError> {
-        let answer = self.client.send(Request::get(look.path())).await?;
-        if answer.status == 200 {
-            Ok(answer)
-        } else {
-            Err(fault::of_answer(&answer, &format!("cannot read {}", look.path())))
-        }
+        paths::look(&self.client, look, "").await
     }
 
     pub(super) async fn look_at<T: DeserializeOwned>(&self, look: Look) -> Result<T, RuntimeError> {
@@ -124,19 +131,7 @@ impl LlamaSwap {
             Some(model) => model.clone(),
             None => self.any_loaded().await?,
         };
-        let api =
-            Api { client: &self.client, prompts: &self.prompts, limit: self.timeouts.run.get(), routes: Routes::USUAL };
-        match invocation.capability.as_str() {
-            "text.generate" | "text.summarize" => chat::run(&api, model, invocation, progress).await,
-            "text.embed" => embed::run(&api, model, invocation).await,
-            other => {
-                let all = CAPABILITIES.join(", ");
-                Err(RuntimeError::new(
-                    Fault::BadInput,
-                    format!("llama-swap is not driven for `{other}`, but for {all}"),
-                ))
-            }
-        }
+        run::run(self, model, invocation, progress).await
     }
 
     /// A loaded model for a task that names none: asking for another would unload it.
@@ -176,6 +171,10 @@ impl Adapter for LlamaSwap {
         let asked = format!("cannot unload `{model}`");
         let limit = self.timeouts.load.get();
         async move { within(limit, &asked, load::unload(self, model)).await }.boxed()
+    }
+
+    fn machine(&self) -> BoxFuture<'_, Result<Option<MachineSample>, RuntimeError>> {
+        performance::newest(self).boxed()
     }
 
     fn run<'a>(&'a self, invocation: Invocation, progress: Progress) -> BoxFuture<'a, Result<Outcome, RuntimeError>> {

@@ -10,28 +10,35 @@ use std::sync::{Arc, Mutex, PoisonError};
 use futures::StreamExt as _;
 use futures::stream::{self, BoxStream};
 use serde::Deserialize;
-use serde_json::Value;
 
-use crate::act::http::{Request, Streaming};
+use crate::act::http::{Client, Request, Streaming};
 use crate::act::runtime::adapter::{Fault, RuntimeError, RuntimeEvent};
 use crate::act::runtime::fault;
 use crate::act::runtime::sse::{Item, Parser};
 
+use super::activity::{self, Known, Missed};
 use super::adapter::LlamaSwap;
+use super::in_flight::InFlight;
 use super::paths::Look;
 use super::seen::Heard;
 use super::wire::Status;
 
-/// Requests in flight that are told apart; llama-swap allows ten a model.
-const IN_FLIGHT_MAX: usize = 10_000;
+/// Something came that could not be read.
+const GAP: RuntimeEvent = RuntimeEvent::Gap { missed: None };
 const LOG_LINE_CHARS_MAX: usize = 500;
 
 type Events = BoxStream<'static, Result<RuntimeEvent, RuntimeError>>;
 
 /// Opens the stream. It ends when the connection does; what was heard on it is forgotten then.
 pub(super) async fn open(runtime: &LlamaSwap) -> Result<Events, RuntimeError> {
+    let streaming = Some(connect(runtime).await?);
+    // What finished while nobody listened. What finishes from now on is told as well, and then nothing new.
+    let missed = activity::catch_up(&runtime.client, &mut *runtime.known.lock().await).await;
     let listening = Listening {
-        streaming: Some(connect(runtime).await?),
+        streaming,
+        client: runtime.client.clone(),
+        known: Arc::clone(&runtime.known),
+        missed: missed.unwrap_or(Missed::Nothing),
         parser: Parser::default(),
         decoder: Decoder::default(),
         heard: runtime.heard.clone(),
@@ -84,6 +91,10 @@ fn shown(kind: &str) -> String {
 struct Listening {
     /// None once it has failed.
     streaming: Option<Streaming>,
+    client: Client,
+    known: Arc<tokio::sync::Mutex<Known>>,
+    /// What was missed before the connection was there, until it is told.
+    missed: Missed,
     parser: Parser,
     decoder: Decoder,
     heard: Arc<Mutex<Option<Heard>>>,
@@ -98,6 +109,9 @@ impl Drop for Listening {
 impl Listening {
     /// What the next piece of the stream tells; none at its end.
     async fn next(&mut self) -> Option<Vec<Result<RuntimeEvent, RuntimeError>>> {
+        if let Some(gap) = gap(std::mem::replace(&mut self.missed, Missed::Nothing)) {
+            return Some(vec![Ok(gap)]);
+        }
         let piece = match self.streaming.as_mut()?.chunk().await {
             Ok(piece) => piece?,
             Err(e) => return Some(self.failed(e.into())),
@@ -114,12 +128,34 @@ impl Listening {
             }
         }
         self.heard.lock().unwrap_or_else(PoisonError::into_inner).clone_from(&self.decoder.heard());
+        let lost = self.lost().await;
+        events.extend(gap(Missed::Entries(lost)).map(Ok));
         Some(events)
+    }
+
+    /// How many entries there must have been between those that were told and cannot be told any more.
+    async fn lost(&mut self) -> u64 {
+        let mut known = self.known.lock().await;
+        let mut lost = 0_u64;
+        for id in std::mem::take(&mut self.decoder.finished) {
+            if let Some(hole) = known.told(id) {
+                lost = lost.saturating_add(activity::lost(&self.client, hole).await);
+            }
+        }
+        lost
     }
 
     fn failed(&mut self, error: RuntimeError) -> Vec<Result<RuntimeEvent, RuntimeError>> {
         self.streaming = None;
         vec![Err(error)]
+    }
+}
+
+fn gap(missed: Missed) -> Option<RuntimeEvent> {
+    match missed {
+        Missed::Nothing | Missed::Entries(0) => None,
+        Missed::Entries(missed) => Some(RuntimeEvent::Gap { missed: Some(missed) }),
+        Missed::Unknown => Some(RuntimeEvent::Gap { missed: None }),
     }
 }
 
@@ -132,19 +168,10 @@ struct Envelope {
     data: String,
 }
 
-/// The `inflight` event of every version.
+/// The `activity` event, and an entry of the `metrics` event.
 #[derive(Deserialize)]
-struct InFlight {
-    operation: Option<String>,
-    requests: Option<Vec<InFlightRequest>>,
-    request: Option<InFlightRequest>,
-    id: Option<String>,
-    total: Option<u32>,
-}
-
-#[derive(Deserialize)]
-struct InFlightRequest {
-    id: Value,
+struct Finished {
+    id: u64,
 }
 
 #[derive(Deserialize)]
@@ -157,11 +184,11 @@ struct Log {
 #[derive(Debug, Default)]
 struct Decoder {
     status: Option<Vec<Status>>,
-    /// The requests in flight by id, once a snapshot has told all of them.
-    requests: Option<BTreeSet<String>>,
-    /// Their number, where only that is told.
-    total: Option<u32>,
+    in_flight: InFlight,
+    /// How many requests in flight were told on last.
     told: Option<u32>,
+    /// Numbers of requests that finished, until somebody takes them.
+    finished: Vec<u64>,
     /// The sources of the log whose history has been passed over.
     sources: BTreeSet<String>,
 }
@@ -169,20 +196,22 @@ struct Decoder {
 impl Decoder {
     /// What one event means; nothing for one that is unknown or says nothing new.
     fn take(&mut self, data: &str) -> Vec<RuntimeEvent> {
-        let Ok(envelope) = serde_json::from_str::<Envelope>(data) else { return vec![RuntimeEvent::Gap] };
+        let Ok(envelope) = serde_json::from_str::<Envelope>(data) else { return vec![GAP] };
         let told = match envelope.kind.as_str() {
             "modelStatus" => self.models(&envelope.data),
             "inflight" => self.in_flight(&envelope.data),
             "logData" => self.log(&envelope.data),
-            // `activity`, `metrics`, `uiConfig`, `profileChanged` and what is to come.
+            "activity" => self.finished(&envelope.data, false),
+            "metrics" => self.finished(&envelope.data, true),
+            // `uiConfig`, `profileChanged` and what is to come.
             _ => Some(Vec::new()),
         };
-        told.unwrap_or_else(|| vec![RuntimeEvent::Gap])
+        told.unwrap_or_else(|| vec![GAP])
     }
 
     /// What is known by now; none before all models were told.
     fn heard(&self) -> Option<Heard> {
-        Some(Heard { models: self.status.clone()?, in_flight: self.told })
+        Some(Heard { models: self.status.clone()?, in_flight: self.in_flight.clone() })
     }
 
     fn models(&mut self, data: &str) -> Option<Vec<RuntimeEvent>> {
@@ -193,29 +222,22 @@ impl Decoder {
     }
 
     fn in_flight(&mut self, data: &str) -> Option<Vec<RuntimeEvent>> {
-        let update: InFlight = serde_json::from_str(data).ok()?;
-        let ids = |all: Vec<InFlightRequest>| all.iter().map(|request| request.id.to_string()).collect();
-        match (update.operation.as_deref(), &mut self.requests) {
-            // v240 and later; an empty snapshot has no `requests`.
-            (Some("snapshot"), requests) => *requests = Some(ids(update.requests.unwrap_or_default())),
-            (Some("upsert"), Some(requests)) => drop(requests.insert(update.request?.id.to_string())),
-            (Some("remove"), Some(requests)) => drop(requests.remove(&Value::from(update.id?).to_string())),
-            // Before the snapshot, or an operation that is to come.
-            (Some(_), _) => {}
-            // v235 to v239.
-            (None, requests) if update.requests.is_some() => *requests = update.requests.map(ids),
-            // Up to v234.
-            (None, _) => self.total = update.total.or(Some(0)),
-        }
-        if self.requests.as_ref().is_some_and(|requests| requests.len() > IN_FLIGHT_MAX) {
-            self.requests = None;
-            self.told = None;
-            return None;
-        }
-        let count = self.requests.as_ref().and_then(|requests| u32::try_from(requests.len()).ok()).or(self.total);
+        let taken = self.in_flight.take(data);
+        let count = self.in_flight.count();
         let changed = count != self.told;
         self.told = count;
+        taken?;
         Some(count.filter(|_| changed).map(RuntimeEvent::InFlight).into_iter().collect())
+    }
+
+    fn finished(&mut self, data: &str, many: bool) -> Option<Vec<RuntimeEvent>> {
+        let all: Vec<Finished> = if many {
+            serde_json::from_str::<Option<_>>(data).ok()?.unwrap_or_default()
+        } else {
+            vec![serde_json::from_str(data).ok()?]
+        };
+        self.finished.extend(all.iter().map(|one| one.id));
+        Some(Vec::new())
     }
 
     fn log(&mut self, data: &str) -> Option<Vec<RuntimeEvent>> {
@@ -232,7 +254,7 @@ impl Decoder {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
+    use serde_json::{Value, json};
 
     use super::*;
 
@@ -262,7 +284,7 @@ mod tests {
         let upsert = json!({"operation": "upsert", "request": {"id": "1", "model": "a"}});
         assert_eq!(told(&mut new, "inflight", upsert.clone()), [RuntimeEvent::InFlight(1)]);
         assert_eq!(told(&mut new, "inflight", upsert), []);
-        assert_eq!((new.told, new.heard()), (Some(1), None));
+        assert!(new.told == Some(1) && new.heard().is_none());
         assert_eq!(told(&mut new, "inflight", json!({"operation": "remove", "id": "1"})), [RuntimeEvent::InFlight(0)]);
         assert_eq!(told(&mut new, "inflight", json!({"operation": "remove", "id": "7"})), []);
         assert_eq!(told(&mut new, "inflight", json!({"operation": "dance"})), []);
@@ -299,12 +321,22 @@ mod tests {
     #[test]
     fn unknown_types_are_passed_over_and_what_cannot_be_read_is_a_gap() {
         let mut decoder = Decoder::default();
-        for kind in ["activity", "metrics", "uiConfig", "profileChanged", "whatever"] {
+        for kind in ["uiConfig", "profileChanged", "whatever"] {
             assert_eq!(told(&mut decoder, kind, json!({"id": 1})), [], "{kind}");
         }
         assert_eq!(decoder.take(r#"{"type":"profileChanged"}"#), []);
-        for broken in ["", "[]", r#"{"type":"modelStatus","data":"{"}"#, r#"{"type":"inflight","data":"7"}"#] {
-            assert_eq!(decoder.take(broken), [RuntimeEvent::Gap], "{broken}");
+        assert_eq!(told(&mut decoder, "activity", json!({"id": 7})), []);
+        assert_eq!(told(&mut decoder, "metrics", json!([{"id": 8, "model": "a"}, {"id": 9}])), []);
+        assert_eq!(told(&mut decoder, "metrics", json!(null)), [], "no entry yet");
+        assert_eq!(decoder.finished, [7, 8, 9]);
+        for broken in [
+            "",
+            "[]",
+            r#"{"type":"modelStatus","data":"{"}"#,
+            r#"{"type":"inflight","data":"7"}"#,
+            r#"{"type":"activity","data":"{}"}"#,
+        ] {
+            assert_eq!(decoder.take(broken), [GAP], "{broken}");
         }
     }
 }

@@ -1,8 +1,8 @@
 //! Loading and unloading, confirmed by looking.
 //!
 //! llama-swap has no verb for loading: a request to a model's own server starts it, and blocks until it is ready or has
-//! failed. So the answer is not what counts: `/running` is. Unloading kills what the model is working on; draining first
-//! is the caller's business, who sees the requests in flight.
+//! failed. So the answer is not what counts: `/running` is. Unloading kills what the model is working on, so requests in
+//! flight are waited for first, for a bounded time.
 
 use std::time::Duration;
 
@@ -12,6 +12,7 @@ use crate::act::runtime::fault;
 use crate::decide::view::ModelState;
 
 use super::adapter::LlamaSwap;
+use super::events;
 use super::paths::{self, Look};
 use super::seen::{Seen, process_of, state_of};
 
@@ -43,12 +44,36 @@ pub(super) async fn load(runtime: &LlamaSwap, model: &str) -> Result<(), Runtime
 pub(super) async fn unload(runtime: &LlamaSwap, model: &str) -> Result<(), RuntimeError> {
     let seen = runtime.see().await?;
     let id = local(&seen, model, "unload")?;
+    drain(runtime, id).await;
     let request = Request::post(paths::unload(id)).within(runtime.timeouts.load.get());
     let answer = runtime.client.send(request).await?;
     if answer.status != 200 {
         return Err(fault::of_answer(&answer, &format!("cannot unload `{model}`")));
     }
     confirm(runtime, id, ModelState::Unloaded).await
+}
+
+/// Waits until no request for `id` is in flight, for as long as the options say: unloading would kill them. Where only the
+/// number of all requests is told, it is waited for all of them; where nothing is told, for none.
+async fn drain(runtime: &LlamaSwap, id: &str) {
+    let idle = async {
+        loop {
+            // Asked anew each time: what was heard earlier is only as new as its listener is quick.
+            let in_flight = events::glimpse(runtime).await.unwrap_or_default().in_flight;
+            let left = match in_flight.works() {
+                Some(works) => works.iter().filter(|work| work.model == id).count(),
+                None => in_flight.count().unwrap_or(0) as usize,
+            };
+            if left == 0 {
+                return;
+            }
+            tokio::time::sleep(LOOK_EVERY).await;
+        }
+    };
+    if tokio::time::timeout(runtime.drain, idle).await.is_err() {
+        let waited = crate::core::text::age(u64::try_from(runtime.drain.as_millis()).unwrap_or(u64::MAX));
+        tracing::warn!("`{id}` is unloaded although requests for it are in flight: it was waited {waited} for them");
+    }
 }
 
 /// The real id of `model`, when it is one that this machine can load.

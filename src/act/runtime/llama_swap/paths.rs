@@ -3,7 +3,9 @@
 //! `GET /unload` unloads everything and `GET /upstream/…` loads: a GET is not harmless here. So looking takes a [`Look`],
 //! and there is no way to look at a path that is not in it.
 
-use crate::act::http::encode_segment;
+use crate::act::http::{Answer, Client, Request, encode_segment};
+use crate::act::runtime::adapter::RuntimeError;
+use crate::act::runtime::fault;
 
 /// What may be asked without changing anything.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -13,11 +15,29 @@ pub enum Look {
     Running,
     Version,
     Events,
+    /// Finished requests, in pages; since v236.
+    Activity,
+    /// Finished requests, all at once; up to v235.
+    Metrics,
+    /// Samples of the machine.
+    Performance,
+    /// What one request asked and was answered; its number follows.
+    Captures,
 }
 
 impl Look {
     /// Every path that observing uses.
-    pub const ALL: [Self; 5] = [Self::Health, Self::Models, Self::Running, Self::Version, Self::Events];
+    pub const ALL: [Self; 9] = [
+        Self::Health,
+        Self::Models,
+        Self::Running,
+        Self::Version,
+        Self::Events,
+        Self::Activity,
+        Self::Metrics,
+        Self::Performance,
+        Self::Captures,
+    ];
 
     #[must_use]
     pub fn path(self) -> &'static str {
@@ -27,8 +47,28 @@ impl Look {
             Self::Running => "/running",
             Self::Version => "/api/version",
             Self::Events => "/api/events",
+            Self::Activity => "/api/metrics/activity",
+            Self::Metrics => "/api/metrics",
+            Self::Performance => "/api/performance",
+            Self::Captures => "/api/captures",
         }
     }
+}
+
+/// Looks, with the client's time limit. `more` is a query, or one more segment.
+pub(super) async fn look(client: &Client, look: Look, more: &str) -> Result<Answer, RuntimeError> {
+    let answer = client.send(Request::get(format!("{}{more}", look.path()))).await?;
+    if answer.status == 200 {
+        Ok(answer)
+    } else {
+        Err(fault::of_answer(&answer, &format!("cannot read {}", look.path())))
+    }
+}
+
+/// The path that ends the request in flight with the id `id`.
+#[must_use]
+pub fn cancel(id: &str) -> String {
+    format!("/api/inflight/{}/cancel", encode_segment(id))
 }
 
 /// The path that loads `model`: a request to its own server, which is started for it.

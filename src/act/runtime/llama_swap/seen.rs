@@ -6,14 +6,15 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::decide::view::{ModelState, ModelView, RuntimeView};
 
+use super::in_flight::InFlight;
 use super::wire::{ListedKind, ModelList, Running, RunningModel, Status, is_id};
 
 /// What only the event stream tells: aliases (no list has them before v241), unlisted models, requests in flight.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub(super) struct Heard {
     pub models: Vec<Status>,
     /// Requests that wait or are worked on; llama-swap does not tell the two apart.
-    pub in_flight: Option<u32>,
+    pub in_flight: InFlight,
 }
 
 /// Everything that was seen at one time.
@@ -59,7 +60,10 @@ pub(super) fn seen(list: &ModelList, running: &Running, heard: &Heard) -> Seen {
     // A name that is a model of its own is no alias, whatever else claims it.
     seen.view.aliases.retain(|alias, _| !models.contains_key(alias));
     seen.view.models = models.into_values().collect();
-    seen.view.in_flight = heard.in_flight;
+    // Unlisted models, and before v241 aliases, are told by events alone.
+    seen.view.partial = heard.models.is_empty();
+    seen.view.in_flight = heard.in_flight.count();
+    seen.view.works = heard.in_flight.works();
     seen
 }
 
@@ -108,7 +112,9 @@ mod tests {
     #[test]
     fn quirk_11_unlisted_models_come_from_running_and_from_what_was_heard() {
         let quiet = json!([{"id": "quiet", "state": "stopped", "unlisted": true, "peerID": "", "aliases": ["q"]}]);
-        let heard = Heard { models: serde_json::from_value(quiet).unwrap(), in_flight: Some(2) };
+        let mut in_flight = InFlight::default();
+        in_flight.take(r#"{"total": 2}"#).unwrap();
+        let heard = Heard { models: serde_json::from_value(quiet).unwrap(), in_flight };
         let seen = view(json!([]), json!([{"model": "hidden", "state": "ready"}]), &heard);
         assert_eq!(states(&seen), [("hidden", ModelState::Loaded), ("quiet", ModelState::Unloaded)]);
         assert_eq!(seen.view.model("q").unwrap().name, "quiet");

@@ -1,5 +1,6 @@
 //! The adapter `openai`: any server that speaks the protocol, and tells no more of itself than its list of models.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use futures::future::BoxFuture;
@@ -42,6 +43,8 @@ pub struct OpenAi {
     declared: Vec<String>,
     /// What was listed when it was last looked at.
     listed: Mutex<Vec<Known>>,
+    /// Whether the server told its models when it was last asked.
+    has_list: AtomicBool,
 }
 
 impl OpenAi {
@@ -59,12 +62,14 @@ impl OpenAi {
             health_path: own.health_path,
             declared: own.models,
             listed: Mutex::default(),
+            has_list: AtomicBool::new(true),
         })
     }
 
     /// The models: those of its list, or those that the manifest names for a server without one.
     async fn list(&self) -> Result<Vec<Known>, RuntimeError> {
         let answer = self.client.send(Request::get(MODELS)).await?;
+        self.has_list.store(answer.status == 200, Ordering::Relaxed);
         let known = match answer.status {
             200 => answer.json::<ModelList>()?.known(),
             404 | 405 if !self.declared.is_empty() => {
@@ -97,6 +102,8 @@ impl OpenAi {
             context_tokens: known.context_tokens,
             expires_at: None,
         };
+        // Without a list, what the manifest names is all that is known.
+        view.partial = !self.has_list.load(Ordering::Relaxed);
         view.models = known.into_iter().map(model).collect();
         Ok(view)
     }

@@ -68,6 +68,24 @@ pub const ALL: &[Capability] = &[
 /// What the built-in runtime can do; it has all of it when its manifest names nothing.
 pub const BUILTIN: &[&str] = &["doc.extract", "text.stats", "text.summarize"];
 
+/// What an adapter does at all, whatever the program behind it; none where that is for its options to say, or it is not driven.
+#[must_use]
+pub fn does(adapter: AdapterKind) -> Option<&'static [&'static str]> {
+    match adapter {
+        AdapterKind::Builtin => Some(BUILTIN),
+        AdapterKind::LlamaSwap | AdapterKind::Ollama => Some(&["text.embed", "text.generate", "text.summarize"]),
+        AdapterKind::LlamaServer | AdapterKind::Vllm => {
+            Some(&["audio.transcribe", "text.embed", "text.generate", "text.summarize"])
+        }
+        AdapterKind::Openai => {
+            Some(&["audio.transcribe", "audio.tts", "text.embed", "text.generate", "text.summarize"])
+        }
+        AdapterKind::TextgenWebui => Some(&["text.generate", "text.summarize"]),
+        AdapterKind::TtsWebui => Some(&["audio.transcribe", "audio.tts"]),
+        AdapterKind::Exec | AdapterKind::Comfyui | AdapterKind::Ray => None,
+    }
+}
+
 /// What a runtime offers: what its manifest names, or all that the built-in runtime can do when that names nothing.
 pub fn offered_by(runtime: &RuntimeSpec) -> impl Iterator<Item = &str> {
     let builtin: &[&str] = match runtime.adapter {

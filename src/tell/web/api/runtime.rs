@@ -5,7 +5,7 @@ use serde::Serialize;
 use crate::act::engine::picture::{Link, RuntimePicture};
 use crate::core::{Kind, Name, ObjectKey, Reading, Timestamp};
 use crate::decide::reconcile::{Health, ObjectStatus};
-use crate::decide::view::{ModelState, ModelView, RuntimeView};
+use crate::decide::view::{ModelState, ModelView, RuntimeView, WorkView};
 use crate::declare::manifest::kind::runtime::RuntimeSpec;
 use crate::tell::web::facts::Facts;
 
@@ -45,6 +45,8 @@ pub struct RuntimeRow {
     pub version: Option<String>,
     pub in_flight: Option<u32>,
     pub queued: Option<u32>,
+    /// The requests in flight, where the runtime tells them apart.
+    pub works: Option<Vec<WorkView>>,
     pub models: Option<Vec<ModelView>>,
     pub last_seen: Option<Timestamp>,
     pub failures: u32,
@@ -172,6 +174,7 @@ impl<'a> RuntimeFacts<'a> {
             version: view.and_then(|view| view.version.clone()),
             in_flight: view.and_then(|view| view.in_flight),
             queued: view.and_then(|view| view.queued),
+            works: view.and_then(|view| view.works.clone()),
             models: view.map(|view| view.models.clone()),
             last_seen: self.picture.and_then(|picture| picture.last_seen),
             failures: self.picture.map_or(0, |picture| picture.failures),

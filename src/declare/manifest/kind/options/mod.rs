@@ -103,7 +103,7 @@ mod tests {
 
     #[test]
     fn the_names_of_options_come_from_their_struct() {
-        assert_eq!(find(AdapterKind::LlamaSwap).unwrap().names(), ["checkPath", "prompts"]);
+        assert_eq!(find(AdapterKind::LlamaSwap).unwrap().names(), ["captures", "checkPath", "drain", "prompts"]);
         assert!(find(AdapterKind::Builtin).unwrap().names().is_empty());
         assert!(find(AdapterKind::Ray).is_none());
     }
