@@ -106,7 +106,9 @@ impl<'a> Inputs<'a> {
     #[must_use]
     pub fn is_given_up(&self, runtime: &Name) -> bool {
         let key = ObjectKey::new(Kind::Runtime, runtime.clone());
-        self.world.runtime(runtime).is_none() && !self.removed.contains_key(&key) && !self.runtimes.contains_key(runtime)
+        self.world.runtime(runtime).is_none()
+            && !self.removed.contains_key(&key)
+            && !self.runtimes.contains_key(runtime)
     }
 
     /// What a runtime reports, while that is fresh and was seen since `since`: an older look says nothing of what was done
