@@ -1,6 +1,8 @@
 //! Doubles: servers on loopback that behave as real ones do, or as badly as they can.
 
 mod chat;
+pub mod comfyui;
+mod comfyui_work;
 pub mod llama_server;
 pub mod llama_swap;
 pub mod ollama;

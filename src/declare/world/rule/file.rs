@@ -2,13 +2,14 @@
 
 use crate::declare::manifest::Spec;
 use crate::declare::manifest::kind::golden_set::Cases;
+use crate::declare::manifest::kind::runtime::AdapterKind;
 
 use super::super::candidate::{Candidate, Subject};
 use super::super::code;
 use super::super::problem::{Problem, field};
 use super::Report;
 
-/// Reports files of Tasks, Runs and GoldenSets that the revision does not have.
+/// Reports files of Tasks, Runs, GoldenSets and workflows that the revision does not have.
 pub fn check(subject: Subject<'_>, world: &Candidate<'_>, report: &mut Report) {
     let mut see = |path: String, file: &str, base: &str| {
         let resolved = resolve(base, file);
@@ -44,6 +45,14 @@ pub fn check(subject: Subject<'_>, world: &Candidate<'_>, report: &mut Report) {
         Spec::GoldenSet(spec) => {
             if let Cases::File(file) = &spec.cases {
                 see("spec.cases".to_owned(), file, folder_of(&subject.document.place.path));
+            }
+        }
+        Spec::Runtime(spec) if spec.adapter == AdapterKind::Comfyui => {
+            let workflows = spec.options.get("workflows").and_then(serde_json::Value::as_object);
+            for (capability, workflow) in workflows.into_iter().flatten() {
+                if let Some(file) = workflow.get("file").and_then(serde_json::Value::as_str) {
+                    see(format!("{}.file", field("spec.options.workflows", capability)), file, "");
+                }
             }
         }
         Spec::Host(_)
