@@ -98,8 +98,9 @@ impl Has {
     /// To the socket of `client`, or to all.
     pub fn tell(&mut self, client: Option<&str>, kind: &str, data: &Value) {
         let text = json!({"type": kind, "data": data}).to_string();
-        self.sockets
-            .retain(|(of, tx)| client.is_some_and(|client| client != of) || tx.send(Message::text(text.clone())).is_ok());
+        self.sockets.retain(|(of, tx)| {
+            client.is_some_and(|client| client != of) || tx.send(Message::text(text.clone())).is_ok()
+        });
     }
 
     pub fn preview(&mut self) {
@@ -152,7 +153,11 @@ fn serve(app: &App, asked: &Asked) -> Response {
         }),
         "POST /queue" => {
             let ids = asked.json()["delete"].as_array().cloned().unwrap_or_default();
-            app.change(|has| ids.iter().filter_map(Value::as_str).for_each(|id| drop(has.delete(id))));
+            app.change(|has| {
+                for id in ids.iter().filter_map(Value::as_str) {
+                    has.delete(id);
+                }
+            });
             StatusCode::OK.into_response()
         }
         "POST /interrupt" => {
@@ -171,7 +176,8 @@ fn serve(app: &App, asked: &Asked) -> Response {
         "POST /prompt" => app.change(|has| work::submit(has, &asked.json())),
         "POST /upload/image" => {
             let body = String::from_utf8_lossy(&asked.body).into_owned();
-            let name = body.split("filename=\"").nth(1).and_then(|rest| rest.split('"').next()).unwrap_or("x").to_owned();
+            let name =
+                body.split("filename=\"").nth(1).and_then(|rest| rest.split('"').next()).unwrap_or("x").to_owned();
             app.change(|has| has.uploads.push(name.clone()));
             answer(200, &json!({"name": name, "subfolder": "arcology", "type": "input"}))
         }
@@ -215,7 +221,8 @@ fn socket(app: &App, asked: &Asked) -> Response {
     let app = app.clone();
     upgrade.on_upgrade(move |socket| async move {
         let (tx, rx) = unbounded_channel();
-        let status = json!({"type": "status", "data": {"status": {"exec_info": {"queue_remaining": 0}}, "sid": client}});
+        let status =
+            json!({"type": "status", "data": {"status": {"exec_info": {"queue_remaining": 0}}, "sid": client}});
         drop(tx.send(Message::text(status.to_string())));
         app.change(|has| has.sockets.push((client.clone(), tx)));
         talk(socket, rx).await;

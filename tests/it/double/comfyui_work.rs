@@ -35,7 +35,8 @@ pub fn submit(has: &mut Has, body: &Value) -> Response {
         answer(400, &json!({"error": error, "node_errors": nodes}))
     };
     let given = body["prompt_id"].as_str().unwrap_or_default();
-    let is_canonical = given.len() == 36 && given.bytes().all(|b| b == b'-' || b.is_ascii_digit() || (b'a'..=b'f').contains(&b));
+    let is_canonical =
+        given.len() == 36 && given.bytes().all(|b| b == b'-' || b.is_ascii_digit() || (b'a'..=b'f').contains(&b));
     if !is_canonical {
         return wrong("invalid_prompt_id", "prompt_id must be a valid UUID".to_owned(), json!({}));
     }
@@ -51,7 +52,8 @@ pub fn submit(has: &mut Has, body: &Value) -> Response {
                 let error = json!({"type": "value_not_in_list", "message": "Value not in list",
                     "details": format!("{input}: '{value}' not in {list:?}"),
                     "extra_info": {"input_name": input, "received_value": value}});
-                let nodes = json!({node.as_str(): {"errors": [error], "dependent_outputs": ["9"], "class_type": class}});
+                let nodes =
+                    json!({node.as_str(): {"errors": [error], "dependent_outputs": ["9"], "class_type": class}});
                 return wrong("prompt_outputs_failed_validation", "Prompt outputs failed validation".to_owned(), nodes);
             }
         }

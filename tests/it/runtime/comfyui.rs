@@ -87,7 +87,12 @@ async fn it_conforms() {
         params: json!({"steps": 4}),
         output: ("image.png", "png"),
         is_right: |bytes| bytes.starts_with(b"\x89PNG") && String::from_utf8_lossy(bytes).contains("a dog"),
-        senseless: vec![json!({"steps": "many"}), json!({"sede": 1}), json!({"sampler": 3}), json!({"prompt": "twice"})],
+        senseless: vec![
+            json!({"steps": "many"}),
+            json!({"sede": 1}),
+            json!({"sampler": 3}),
+            json!({"prompt": "twice"}),
+        ],
         never: "text.summarize",
     };
     let asked = Asked { log: Box::new(move || server.log()), harmless: LOOKS };
@@ -102,8 +107,11 @@ async fn quirk_1_a_prompt_that_was_taken_may_still_fail() {
     assert_eq!(error.fault, Fault::RuntimeError);
     assert!(error.message.contains("KSampler (node 3)") && error.words.unwrap().contains("shapes differ"));
     // Some outputs dropped, the rest done: that is told, and no failure.
-    let errors = json!([{"type": "required_input_missing", "message": "Required input is missing", "details": "images"}]);
-    app.change(|has| (has.fails, has.node_errors) = (None, json!({"12": {"errors": errors, "class_type": "PreviewImage"}})));
+    let errors =
+        json!([{"type": "required_input_missing", "message": "Required input is missing", "details": "images"}]);
+    app.change(|has| {
+        (has.fails, has.node_errors) = (None, json!({"12": {"errors": errors, "class_type": "PreviewImage"}}))
+    });
     let (outcome, lines) = told(&adapter, picture(json!({}))).await;
     assert!(outcome.is_ok());
     assert!(lines.iter().any(|line| line.contains("will not be made: PreviewImage 12: Required input")), "{lines:?}");
@@ -290,7 +298,9 @@ async fn quirk_9_identical_prompts_come_from_the_cache_so_a_seed_is_chosen_and_r
 #[tokio::test]
 async fn quirk_10_memory_that_runs_out_is_a_fault_of_its_own() {
     let (_server, app, adapter) = double().await;
-    app.change(|has| has.fails = Some(("torch.OutOfMemoryError", "Allocation on device 0 would exceed allowed memory.")));
+    app.change(|has| {
+        has.fails = Some(("torch.OutOfMemoryError", "Allocation on device 0 would exceed allowed memory."))
+    });
     assert_eq!(run(&adapter, picture(json!({}))).await.unwrap_err().fault, Fault::OutOfMemory);
 }
 
@@ -307,17 +317,29 @@ async fn quirk_12_the_queue_is_the_health_check_and_devices_that_do_not_answer_d
 }
 
 #[tokio::test]
-async fn quirks_13_and_14_the_schemas_of_nodes_are_never_asked_for() {
+async fn quirk_13_a_custom_node_that_breaks_the_schemas_breaks_nothing_here() {
+    let (server, _app, adapter) = double().await;
+    for path in ["GET /object_info", "GET /object_info/KSampler", "GET /features", "GET /embeddings"] {
+        server.misbehave(path, Mood::Fails);
+    }
+    assert_eq!(in_time(adapter.observe()).await.unwrap().degraded, None);
+    assert!(run(&adapter, picture(json!({}))).await.is_ok());
+}
+
+#[tokio::test]
+async fn quirk_14_the_schemas_of_nodes_which_are_megabytes_are_never_asked_for() {
     let (server, _app, adapter) = double().await;
     in_time(adapter.observe()).await.unwrap();
     run(&adapter, picture(json!({}))).await.unwrap();
+    run(&adapter, picture(json!({"sampler": "eular"}))).await.unwrap_err();
     assert!(server.log().iter().all(|(_, path)| !path.contains("object_info")));
 }
 
 #[tokio::test]
 async fn quirk_15_a_workflow_file_comes_with_the_task_and_must_be_in_the_api_format() {
     let (server, _app) = start(Has::new()).await;
-    let option = json!({"file": "workflows/cat.json", "inputs": {"prompt": "6.inputs.text", "image": "9.filename_prefix"}});
+    let option =
+        json!({"file": "workflows/cat.json", "inputs": {"prompt": "6.inputs.text", "image": "9.filename_prefix"}});
     let adapter = adapter_with(&server, "2s", json!({"workflows": {"image.gen": option}}));
     assert_eq!(adapter.reads("image.gen"), Some("workflows/cat.json"));
     let task = |bytes: &[u8]| Invocation {
@@ -331,7 +353,7 @@ async fn quirk_15_a_workflow_file_comes_with_the_task_and_must_be_in_the_api_for
     assert!(sent.as_str().is_some_and(|name| name.starts_with("arcology/") && name.ends_with(".jpg")), "{sent}");
     for (bytes, why) in [
         (&br#"{"nodes": [], "links": []}"#[..], "Export (API)"),
-        (br#"{"6": {"class_type": "X", "inputs": {"txet": ""}}}"#, "did you mean `txet`?"),
+        (br#"{"6": {"class_type": "X", "inputs": {"txet": "", "filename_prefix": ""}}}"#, "there is no node `9`"),
         (b"no json", "not JSON"),
     ] {
         let error = run(&adapter, task(bytes)).await.unwrap_err();
@@ -377,23 +399,21 @@ async fn old_versions_choose_the_id_and_outputs_that_are_broken_are_told() {
 #[tokio::test]
 async fn the_course_of_other_prompts_is_not_told_as_ours() {
     let (_server, app, adapter) = double().await;
-    app.change(|has| has.works = true);
-    let others = async {
-        // Ours waits behind one without a client, whose progress and end reach everybody.
-        app.until(|has| has.running.is_some()).await;
-        app.change(|has| has.interrupted = false);
-    };
-    let task = tokio::join!(told(&adapter, picture(json!({}))), async {
-        in_time(others).await;
-        app.change(|has| {
-            let stranger = json!({"prompt_id": "stranger", "node": "3", "value": 1, "max": 9});
-            has.tell(None, "progress", &stranger);
-            has.tell(None, "execution_interrupted", &stranger);
-            has.works = false;
-        });
+    // Ours waits behind one without a client, whose progress and end reach everybody.
+    app.change(|has| {
+        (has.works, has.waits) = (true, true);
+        has.queue("other", None);
     });
-    let (outcome, lines) = task.0;
-    assert!(outcome.is_ok() && lines.iter().all(|line| !line.contains("of 9")), "{lines:?}");
+    let others = async {
+        app.until(|has| has.pending.len() == 2).await;
+        app.change(|has| has.waits = false);
+        app.until(|has| has.running.is_some()).await;
+        app.change(|has| (has.interrupted, has.works) = (true, false));
+    };
+    let ((outcome, lines), ()) = tokio::join!(told(&adapter, picture(json!({}))), in_time(others));
+    assert!(outcome.is_ok(), "{outcome:?}");
+    assert_eq!(lines.iter().filter(|line| line.contains("(1 of 2)")).count(), 1, "{lines:?}");
+    assert!(!lines[0].contains("of 2"), "{lines:?}");
 }
 
 #[tokio::test]

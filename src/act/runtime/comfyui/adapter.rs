@@ -99,8 +99,11 @@ impl Comfyui {
     }
 
     async fn see(&self) -> Result<RuntimeView, RuntimeError> {
-        let (queue, stats, models) =
-            tokio::join!(self.look_at::<Queue>(Look::Queue), self.look_at::<SystemStats>(Look::SystemStats), self.list());
+        let (queue, stats, models) = tokio::join!(
+            self.look_at::<Queue>(Look::Queue),
+            self.look_at::<SystemStats>(Look::SystemStats),
+            self.list()
+        );
         let stats = stats.map_err(|error| error.to_string());
         Ok(seen::seen(Answers { queue: queue?, stats, models: models? }))
     }

@@ -31,7 +31,8 @@ pub(super) async fn open(
 /// What runs and waits together.
 fn in_flight(text: &str) -> Option<u32> {
     let message: Value = serde_json::from_str(text).ok()?;
-    let told = (message.get("type")? == "status").then(|| message.pointer("/data/status/exec_info/queue_remaining"))??;
+    let told =
+        (message.get("type")? == "status").then(|| message.pointer("/data/status/exec_info/queue_remaining"))??;
     u32::try_from(told.as_u64()?).ok()
 }
 

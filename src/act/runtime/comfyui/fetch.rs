@@ -63,7 +63,8 @@ fn name(outputs: &mut [Output]) {
         let stem = media::stem(&output.kind);
         let at = so_far.entry(stem).or_default();
         *at += 1;
-        output.name = if totals[stem] == 1 { format!("{stem}.{}", output.kind) } else { format!("{stem}-{at}.{}", output.kind) };
+        output.name =
+            if totals[stem] == 1 { format!("{stem}.{}", output.kind) } else { format!("{stem}-{at}.{}", output.kind) };
     }
 }
 

@@ -77,7 +77,13 @@ pub(super) fn nodes(node_errors: &Value) -> Option<String> {
         .take(ERRORS_MAX)
         .map(|(node, class, error)| {
             let word = |key: &str| error.get(key).and_then(Value::as_str).unwrap_or_default();
-            format!("{} {}: {} {}", shorten(class, 60), shorten(node, 40), word("message"), shorten(word("details"), 160))
+            format!(
+                "{} {}: {} {}",
+                shorten(class, 60),
+                shorten(node, 40),
+                word("message"),
+                shorten(word("details"), 160)
+            )
         })
         .collect();
     (!told.is_empty()).then(|| told.join("; "))
@@ -99,12 +105,27 @@ mod tests {
     fn what_is_not_installed_is_told_from_what_is_wrong() {
         let failed = json!({"type": "prompt_outputs_failed_validation", "message": "Prompt outputs failed validation", "details": ""});
         for (error, nodes, fault, why) in [
-            (&failed, not_in_list("ckpt_name", "x.safetensors"), Fault::NotFound, "model `x.safetensors` is not installed"),
+            (
+                &failed,
+                not_in_list("ckpt_name", "x.safetensors"),
+                Fault::NotFound,
+                "model `x.safetensors` is not installed",
+            ),
             (&failed, not_in_list("some_file", "x.GGUF"), Fault::NotFound, "model `x.GGUF` is not installed"),
             (&failed, not_in_list("sampler_name", "eular"), Fault::BadInput, "wrong inputs"),
-            (&json!({"type": "missing_node_type", "message": "Node 'Foo' not found"}), json!({}), Fault::NotFound, "custom node"),
+            (
+                &json!({"type": "missing_node_type", "message": "Node 'Foo' not found"}),
+                json!({}),
+                Fault::NotFound,
+                "custom node",
+            ),
             (&json!({"type": "no_prompt", "message": "No prompt provided"}), json!([]), Fault::BadInput, "(no_prompt)"),
-            (&json!({"type": "prompt_no_outputs", "message": "x"}), json!(null), Fault::BadInput, "(prompt_no_outputs)"),
+            (
+                &json!({"type": "prompt_no_outputs", "message": "x"}),
+                json!(null),
+                Fault::BadInput,
+                "(prompt_no_outputs)",
+            ),
         ] {
             let error = of_body(error, &nodes, "cannot do it");
             assert!(error.fault == fault && error.message.contains(why), "{why}: {error}");

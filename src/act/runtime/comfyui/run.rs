@@ -69,11 +69,7 @@ pub(super) async fn run(
 }
 
 /// The workflow: from the manifest, or from its file, which the caller has read.
-fn graph(
-    option: &WorkflowOption,
-    files: &mut Vec<InputFile>,
-    asked: &str,
-) -> Result<Map<String, Value>, RuntimeError> {
+fn graph(option: &WorkflowOption, files: &mut Vec<InputFile>, asked: &str) -> Result<Map<String, Value>, RuntimeError> {
     if let Some(graph) = &option.workflow {
         return Ok(graph.clone());
     }

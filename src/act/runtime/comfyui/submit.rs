@@ -63,7 +63,8 @@ pub(super) async fn submit(
     let taken: Taken = answer.json()?;
     if taken.prompt_id != submitted.id() {
         let is_id = |id: &str| {
-            (1..=ID_CHARS_MAX).contains(&id.len()) && id.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
+            (1..=ID_CHARS_MAX).contains(&id.len())
+                && id.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
         };
         if !is_id(&taken.prompt_id) {
             let message = format!("{asked}: it calls the prompt `{}`, which is no id", shorten(&taken.prompt_id, 40));

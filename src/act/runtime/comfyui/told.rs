@@ -100,13 +100,17 @@ mod tests {
 
     #[test]
     fn what_is_told_of_the_prompt_is_told_once_in_words_and_nothing_of_others() {
-        let graph = json!({"3": {"class_type": "KSampler", "_meta": {"title": "sampler"}}, "9": {"class_type": "SaveImage"}});
+        let graph =
+            json!({"3": {"class_type": "KSampler", "_meta": {"title": "sampler"}}, "9": {"class_type": "SaveImage"}});
         let mut teller = Teller::new("mine".to_owned(), graph.as_object().unwrap());
         let mut tell = |kind: &str, data: Value| teller.read(&json!({"type": kind, "data": data}).to_string());
         let line = |line: &str| Some(Told::Line(line.to_owned()));
         let mine = "mine";
         assert_eq!(tell("execution_cached", json!({"prompt_id": mine, "nodes": []})), None);
-        assert_eq!(tell("execution_cached", json!({"prompt_id": mine, "nodes": ["9"]})), line("1 of 2 nodes come from its cache"));
+        assert_eq!(
+            tell("execution_cached", json!({"prompt_id": mine, "nodes": ["9"]})),
+            line("1 of 2 nodes come from its cache")
+        );
         assert_eq!(tell("executing", json!({"prompt_id": mine, "node": "3"})), line("sampler"));
         let progress = json!({"prompt_id": mine, "node": "3", "value": 7, "max": 20});
         assert_eq!(tell("progress", progress.clone()), line("sampler: 35 % (7 of 20)"));

@@ -16,7 +16,10 @@ const OUTPUTS_MAX: usize = 256;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Made {
     /// A file to fetch, and its name there.
-    File { look: Look, name: String },
+    File {
+        look: Look,
+        name: String,
+    },
     Text(String),
 }
 
@@ -49,7 +52,8 @@ pub(super) fn verdict(entry: &Entry, only: &[String], asked: &str) -> Result<Vec
         made = drafts;
     }
     if made.is_empty() {
-        let message = format!("{asked}: it ended well and left nothing that can be fetched; has the workflow an output node?");
+        let message =
+            format!("{asked}: it ended well and left nothing that can be fetched; has the workflow an output node?");
         return Err(RuntimeError::new(Fault::RuntimeError, message));
     }
     if made.len() > OUTPUTS_MAX {

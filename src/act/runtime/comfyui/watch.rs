@@ -12,7 +12,7 @@ use crate::act::runtime::adapter::{Fault, Progress, RuntimeError};
 
 use super::adapter::Comfyui;
 use super::paths::{self, Look};
-use super::told::{Told, Teller};
+use super::told::{Teller, Told};
 use super::wire::{Entry, History, Queue};
 
 /// The largest message that is read: errors come with the inputs of their node. Larger ones end the socket, not the prompt.

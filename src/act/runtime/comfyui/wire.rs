@@ -145,17 +145,22 @@ mod tests {
 
     #[test]
     fn quirk_11_memory_is_what_torch_holds_and_never_a_guess() {
-        let stats = |devices: Value| serde_json::from_value::<SystemStats>(json!({"system": {}, "devices": devices})).unwrap();
-        assert_eq!(stats(json!([{"torch_vram_total": 4}, {"torch_vram_total": 5, "vram_free": 9}])).held_bytes(), Some(9));
+        let stats =
+            |devices: Value| serde_json::from_value::<SystemStats>(json!({"system": {}, "devices": devices})).unwrap();
+        assert_eq!(
+            stats(json!([{"torch_vram_total": 4}, {"torch_vram_total": 5, "vram_free": 9}])).held_bytes(),
+            Some(9)
+        );
         assert_eq!(stats(json!([{"torch_vram_total": 4}, {}])).held_bytes(), None);
         assert_eq!(stats(json!([])).held_bytes(), None);
     }
 
     #[test]
     fn an_entry_tells_how_it_ended_and_how_long_it_took() {
-        let entry: Entry = serde_json::from_value(json!({"outputs": {}, "status": {"status_str": "success", "completed": true,
+        let entry: Entry =
+            serde_json::from_value(json!({"outputs": {}, "status": {"status_str": "success", "completed": true,
             "messages": [["execution_start", {"timestamp": 1000}], ["execution_success", {"timestamp": 1250}]]}}))
-        .unwrap();
+            .unwrap();
         assert_eq!((entry.is_success(), entry.took_ms()), (true, Some(250.0)));
         assert!(serde_json::from_value::<Entry>(json!({"outputs": {}, "status": null})).unwrap().is_success());
     }

@@ -71,10 +71,13 @@ pub(super) fn fill(
         add(file_input(at), file.as_str().into(), "the task's file")?;
     }
     match given.model {
-        Some(model) if option.inputs.contains_key("model") => add("model".to_owned(), model.into(), "the task's model")?,
+        Some(model) if option.inputs.contains_key("model") => {
+            add("model".to_owned(), model.into(), "the task's model")?
+        }
         Some(model) if !mentions(&graph, model) => {
             let capability = given.capability;
-            let message = format!("the workflow of {capability} has no input `model`, and does not use {model} by itself");
+            let message =
+                format!("the workflow of {capability} has no input `model`, and does not use {model} by itself");
             return Err(bad(message));
         }
         Some(_) | None => {}
@@ -85,7 +88,8 @@ pub(super) fn fill(
     for (name, value) in &values {
         set(option, &mut graph, given.capability, name, value)?;
     }
-    let model = given.model.map(str::to_owned).or_else(|| current(option, &graph, "model")?.as_str().map(str::to_owned));
+    let model =
+        given.model.map(str::to_owned).or_else(|| current(option, &graph, "model")?.as_str().map(str::to_owned));
     Ok(Filled { seed: values.get("seed").and_then(Value::as_u64), model, graph })
 }
 
@@ -113,7 +117,8 @@ fn set(
     };
     for target in targets.all() {
         let (node, input) = target.parts().map_err(bad)?;
-        let place = graph.get_mut(node).and_then(|node| node.get_mut("inputs")).and_then(|inputs| inputs.get_mut(input));
+        let place =
+            graph.get_mut(node).and_then(|node| node.get_mut("inputs")).and_then(|inputs| inputs.get_mut(input));
         let place = place.ok_or_else(|| bad(format!("the workflow of {capability} has no {node}.inputs.{input}")))?;
         if let Err(wanted) = fits(place, value) {
             let shown = shorten(&value.to_string(), 40);
@@ -161,7 +166,12 @@ mod tests {
         .unwrap()
     }
 
-    fn filled(option: &WorkflowOption, text: Option<&str>, model: Option<&str>, params: Value) -> Result<Filled, String> {
+    fn filled(
+        option: &WorkflowOption,
+        text: Option<&str>,
+        model: Option<&str>,
+        params: Value,
+    ) -> Result<Filled, String> {
         let params = serde_json::from_value(params).unwrap();
         let given = Given { capability: "image.gen", text, model, files: &[], params: &params, seed: 77 };
         fill(option, option.workflow.clone().unwrap(), &given).map_err(|error| error.message)

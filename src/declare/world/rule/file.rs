@@ -120,6 +120,12 @@ mod tests {
                 "inputs: {x: {type: text}, y: {type: text, list: true}}, nodes: [{id: a, capability: text.stats}]",
             ),
             manifest("Run", "r", "blueprint: b, inputs: {x: {file: gone.txt}, y: {files: [here.txt, gone/too.txt]}}"),
+            manifest(
+                "Runtime",
+                "p",
+                "host: desk, adapter: comfyui, endpoint: 'http://127.0.0.1:8188', \
+                 options: {workflows: {image.gen: {file: flux.json}, video.gen: {file: here.txt}}}",
+            ),
             manifest("GoldenSet", "g", "capability: text.summarize, cases: cases.jsonl, metrics: [length]"),
             manifest("GoldenSet", "h", "capability: text.summarize, cases: more.jsonl, metrics: [length]"),
         ];

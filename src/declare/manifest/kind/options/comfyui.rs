@@ -55,8 +55,9 @@ pub struct WorkflowOption {
 #[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
 #[serde(untagged)]
 pub enum Targets {
-    One(Target),
+    // First, or a list of two texts would be read as node and input.
     Several(Vec<Target>),
+    One(Target),
 }
 
 /// One input of one node.
@@ -96,10 +97,11 @@ impl Target {
         match self {
             Self::Spelled(SpelledTarget { node, input }) => Ok((node, input)),
             Self::Path(path) => {
-                let parts = path.split_once('.').map(|(node, rest)| (node, rest.strip_prefix("inputs.").unwrap_or(rest)));
-                parts
-                    .filter(|(node, input)| !node.is_empty() && !input.is_empty())
-                    .ok_or_else(|| format!("`{path}` names no input of a node; write NODE.inputs.NAME, as in 6.inputs.text"))
+                let parts =
+                    path.split_once('.').map(|(node, rest)| (node, rest.strip_prefix("inputs.").unwrap_or(rest)));
+                parts.filter(|(node, input)| !node.is_empty() && !input.is_empty()).ok_or_else(|| {
+                    format!("`{path}` names no input of a node; write NODE.inputs.NAME, as in 6.inputs.text")
+                })
             }
         }
     }
@@ -150,12 +152,15 @@ impl WorkflowOption {
     /// The first that has none, with the nearest that there is.
     pub fn fits(&self, graph: &Map<String, Value>) -> Result<(), String> {
         let near = |wanted: &str, all: &Map<String, Value>| {
-            nearest(wanted, all.keys().map(String::as_str)).map(|near| format!("; did you mean `{near}`?")).unwrap_or_default()
+            nearest(wanted, all.keys().map(String::as_str))
+                .map(|near| format!("; did you mean `{near}`?"))
+                .unwrap_or_default()
         };
         for (name, targets) in &self.inputs {
             for target in targets.all() {
                 let (node, input) = target.parts().map_err(|why| format!("the input `{name}`: {why}"))?;
-                let Some(inputs) = graph.get(node).and_then(|node| node.get("inputs")).and_then(Value::as_object) else {
+                let Some(inputs) = graph.get(node).and_then(|node| node.get("inputs")).and_then(Value::as_object)
+                else {
                     return Err(format!("the input `{name}`: there is no node `{node}`{}", near(node, graph)));
                 };
                 if !inputs.contains_key(input) {
@@ -179,7 +184,9 @@ impl WorkflowOption {
             (Some(file), None) if !is_inside(file) => {
                 Err(format!("`{file}` is no path of a file in the repository, such as workflows/flux.json"))
             }
-            (Some(_), None) => self.inputs.values().flat_map(Targets::all).try_for_each(|target| target.parts().map(drop)),
+            (Some(_), None) => {
+                self.inputs.values().flat_map(Targets::all).try_for_each(|target| target.parts().map(drop))
+            }
             (None, Some(graph)) => {
                 is_api_format(graph)?;
                 self.fits(graph)
@@ -196,7 +203,9 @@ fn is_inside(path: &str) -> bool {
 fn checked<'de, D: Deserializer<'de>>(from: D) -> Result<BTreeMap<String, WorkflowOption>, D::Error> {
     let all = BTreeMap::<String, WorkflowOption>::deserialize(from)?;
     for (capability, workflow) in &all {
-        workflow.check().map_err(|why| serde::de::Error::custom(format_args!("the workflow of `{capability}`: {why}")))?;
+        workflow
+            .check()
+            .map_err(|why| serde::de::Error::custom(format_args!("the workflow of `{capability}`: {why}")))?;
     }
     Ok(all)
 }
@@ -220,7 +229,8 @@ mod tests {
 
     #[test]
     fn an_input_is_named_by_a_path_or_spelled_out_and_may_go_to_several_places() {
-        let inputs = json!({"prompt": "6.inputs.text", "seed": {"node": "3", "input": "seed"}, "n": ["3.steps", "3.seed"]});
+        let inputs =
+            json!({"prompt": "6.inputs.text", "seed": {"node": "3", "input": "seed"}, "n": ["3.steps", "3.seed"]});
         let options = read(json!({"workflow": graph(), "inputs": inputs, "outputs": ["3"]})).unwrap();
         let inputs = &options.workflows["image.gen"].inputs;
         assert_eq!(inputs["prompt"].all()[0].parts(), Ok(("6", "text")));
