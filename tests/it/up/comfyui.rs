@@ -18,7 +18,7 @@ fn graph(steps: u32) -> String {
 fn task(name: &str) -> String {
     format!(
         "apiVersion: arcology/v1alpha1\nkind: Task\nmetadata: {{name: {name}}}\nspec: {{capability: image.gen, \
-         runtime: pictures, inputs: {{text: a dog}}}}\n"
+         inputs: {{text: a dog}}}}\n"
     )
 }
 

@@ -17,10 +17,11 @@ pub(super) async fn open(
     let told = stream::unfold(socket, |mut socket| async move {
         loop {
             match socket.text().await {
-                Ok(Some(text)) => match in_flight(&text) {
-                    Some(count) => return Some((Ok(RuntimeEvent::InFlight(count)), socket)),
-                    None => {}
-                },
+                Ok(Some(text)) => {
+                    if let Some(count) = in_flight(&text) {
+                        return Some((Ok(RuntimeEvent::InFlight(count)), socket));
+                    }
+                }
                 Ok(None) | Err(_) => return None,
             }
         }

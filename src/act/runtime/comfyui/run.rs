@@ -116,7 +116,7 @@ async fn carry_through(
         teller: Teller::new(submitted.id().to_owned(), graph),
         socket,
     };
-    let entry = watch.to_the_end().await?;
+    let entry = watch.until_over().await?;
     submitted.settle();
     Ok((entry, dropped))
 }

@@ -57,7 +57,7 @@ impl Watch<'_> {
     ///
     /// # Errors
     /// When it is lost, or ComfyUI cannot be asked any more.
-    pub async fn to_the_end(mut self) -> Result<Entry, RuntimeError> {
+    pub async fn until_over(mut self) -> Result<Entry, RuntimeError> {
         let (mut failures, mut misses, mut has_ended, mut before) = (0, 0, false, None);
         let mut next_look = Instant::now() + self.pause(false);
         loop {
