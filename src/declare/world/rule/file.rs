@@ -139,6 +139,9 @@ error ARC321 Run/r at `gone.txt`: there is no file `gone.txt` in this revision
 error ARC321 Run/r at `gone/too.txt`: there is no file `gone/too.txt` in this revision
   ^ looked for gone/too.txt
   = commit the file, or correct the path; only committed content counts
+error ARC321 Runtime/p at `flux.json`: there is no file `flux.json` in this revision
+  ^ looked for flux.json
+  = commit the file, or correct the path; only committed content counts
 error ARC321 GoldenSet/h at `more.jsonl`: there is no file `more.jsonl` in this revision
   ^ looked for new/more.jsonl
   = commit the file, or correct the path; only committed content counts
