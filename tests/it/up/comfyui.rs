@@ -41,14 +41,14 @@ fn a_workflow_of_the_repository_is_run_as_it_is_in_force_and_recorded_with_its_s
     let daemon = place.up();
     let seen = |name: &str, steps: u32| {
         let key = format!("Task/{name}");
-        let task = eventually(&format!("{key} is over"), || {
+        let lineage = eventually(&format!("{key} is done"), || {
             let tasks = daemon.json("/api/v1/tasks");
-            let is_it = |task: &&Value| task["object"] == key.as_str() && task["artifacts"][0].is_object();
-            tasks["items"].as_array().unwrap().iter().find(is_it).cloned().ok_or_else(|| format!("{tasks:#}"))
+            let paths =
+                tasks["items"].as_array().unwrap().iter().filter_map(|task| task["artifacts"][0]["path"].as_str());
+            let read = |path| std::fs::read(place.state().join("vault").join(format!("{path}.lineage.json"))).unwrap();
+            let mut all = paths.map(|path| serde_json::from_slice::<Value>(&read(path)).unwrap());
+            all.find(|lineage| lineage["object"] == key.as_str()).ok_or_else(|| format!("{tasks:#}"))
         });
-        let path = place.state().join("vault").join(task["artifacts"][0]["path"].as_str().unwrap());
-        let lineage = std::fs::read(format!("{}.lineage.json", path.display())).unwrap();
-        let lineage: Value = serde_json::from_slice(&lineage).unwrap();
         let prompt: Value = serde_json::from_str(lineage["prompt"].as_str().unwrap()).unwrap();
         assert_eq!((&prompt["3"]["inputs"]["steps"], &prompt["6"]["inputs"]["text"]), (&json!(steps), &json!("a dog")));
         assert_eq!(prompt["3"]["inputs"]["seed"], lineage["seed"]);
