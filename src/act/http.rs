@@ -9,6 +9,7 @@
 
 mod request;
 mod secret;
+mod socket;
 
 use std::error::Error as _;
 use std::fmt;
@@ -18,6 +19,7 @@ use std::time::Duration;
 
 pub use self::request::{Part, Request};
 use self::secret::Secret;
+pub use self::socket::Socket;
 use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue, LOCATION, RETRY_AFTER};
 use serde::de::DeserializeOwned;
 

@@ -58,7 +58,7 @@ pub async fn read(shared: &Arc<Shared>, row: &TaskRow) -> Result<Inputs, String>
     Ok(Inputs { text: own.text.clone(), files, lineage })
 }
 
-fn named(name: &str, bytes: &[u8]) -> Input {
+pub fn named(name: &str, bytes: &[u8]) -> Input {
     Input { name: name.to_owned(), sha256: Digest::of(bytes), bytes: bytes.len() as u64 }
 }
 
@@ -121,6 +121,23 @@ async fn files(shared: &Arc<Shared>, row: &TaskRow) -> Result<Vec<InputFile>, St
     })
     .await
     .map_err(|panic| format!("reading the inputs broke off: {panic}"))?
+}
+
+/// Reads a file that a manifest in force names, as the revision in force has it, under its whole path.
+///
+/// # Errors
+/// A sentence that names the file and says what to do.
+pub async fn read_in_force(shared: &Arc<Shared>, path: &str) -> Result<InputFile, String> {
+    let commit = shared.memory().world.revision.as_ref().map(|revision| revision.commit.sha.clone());
+    let commit = commit.ok_or_else(|| format!("{path}: no revision is in force to read it from"))?;
+    let (shared, name) = (Arc::clone(shared), path.to_owned());
+    tokio::task::spawn_blocking(move || {
+        let source = shared.source.lock().unwrap_or_else(PoisonError::into_inner);
+        let bytes = source.read_file(&commit, &name, INPUT_BYTES_MAX).map_err(|error| format!("{name}: {error}"))?;
+        Ok(InputFile { name, bytes: Arc::from(bytes.as_slice()) })
+    })
+    .await
+    .map_err(|panic| format!("reading {path} broke off: {panic}"))?
 }
 
 fn read_one(shared: &Shared, row: &TaskRow, path: &str) -> Result<InputFile, String> {

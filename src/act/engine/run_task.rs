@@ -106,7 +106,7 @@ async fn work(shared: &Arc<Shared>, row: &TaskRow, place: &Place, log: &Log) -> 
     let slot = shared.slot(&place.runtime).ok_or_else(|| {
         Failure::Runtime(RuntimeError::new(Fault::Unreachable, format!("{} is no longer driven", place.runtime)))
     })?;
-    let Inputs { text, files, lineage } = inputs_of::read(shared, row).await.map_err(Failure::Input)?;
+    let Inputs { text, files, mut lineage } = inputs_of::read(shared, row).await.map_err(Failure::Input)?;
     let limit = run_limit(shared, place);
     let mut invocation = Invocation {
         capability: String::new(),
@@ -120,6 +120,11 @@ async fn work(shared: &Arc<Shared>, row: &TaskRow, place: &Place, log: &Log) -> 
         capability.clone_into(&mut invocation.capability);
         if let Some(before) = &last {
             feed(&mut invocation, before);
+        }
+        if let Some(path) = slot.adapter.reads(capability) {
+            let file = inputs_of::read_in_force(shared, path).await.map_err(Failure::Input)?;
+            lineage.push(inputs_of::named(&file.name, &file.bytes));
+            invocation.files.push(file);
         }
         let model = place.model.as_ref().map_or("the runtime's own choice", Name::as_str);
         log.say(&format!("{capability} with {model}"));
@@ -202,7 +207,7 @@ fn lineage(
         served_as: outcome.model.clone().or_else(|| place.served_as.clone()),
         model_hash,
         params: row.spec.params.clone(),
-        seed: row.spec.params.get("seed").and_then(serde_json::Value::as_i64),
+        seed: seed(row, outcome),
         prompt: outcome.prompt.clone(),
         inputs,
         tags: row.spec.tags.clone(),
@@ -217,6 +222,13 @@ fn lineage(
         host: runtime.map(|spec| spec.host.to_string()),
         ..Lineage::default()
     }
+}
+
+/// The seed: the task's, or the one that its runtime chose and tells.
+#[expect(clippy::cast_possible_truncation, reason = "whole numbers that a figure holds exactly")]
+fn seed(row: &TaskRow, outcome: &Outcome) -> Option<i64> {
+    let told = outcome.figures.get("seed").filter(|told| told.fract() == 0.0 && told.abs() < 2_f64.powi(53));
+    row.spec.params.get("seed").and_then(serde_json::Value::as_i64).or_else(|| told.map(|told| *told as i64))
 }
 
 /// A failure in the dispatcher's words. Whether it is tried again is decided there.

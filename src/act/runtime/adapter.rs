@@ -34,6 +34,13 @@ pub trait Adapter: Send + Sync + 'static {
 
     fn abilities(&self) -> Abilities;
 
+    /// The file of the repository that `capability` needs besides a task's own: whoever calls [`run`](Self::run) reads it at
+    /// the revision in force and adds it to the files, under its whole path.
+    fn reads(&self, capability: &str) -> Option<&str> {
+        let _ = capability;
+        None
+    }
+
     /// One consistent answer: health, models, what is loaded, what is in flight.
     fn observe(&self) -> BoxFuture<'_, Result<RuntimeView, RuntimeError>>;
 

@@ -9,6 +9,7 @@ use crate::declare::manifest::kind::runtime::{AdapterKind, RuntimeSpec};
 
 use super::adapter::{Adapter, Fault, RuntimeError};
 use super::builtin::Builtin;
+use super::comfyui::Comfyui;
 use super::exec::Exec;
 use super::llama_server::LlamaServer;
 use super::llama_swap::LlamaSwap;
@@ -35,6 +36,7 @@ pub struct Places {
 pub fn connect(name: &Name, spec: &RuntimeSpec, places: &Places) -> Result<Arc<dyn Adapter>, RuntimeError> {
     match spec.adapter {
         AdapterKind::Builtin => Ok(Arc::new(Builtin::new(name, &places.state_dir, spec.timeouts.run.get()))),
+        AdapterKind::Comfyui => Ok(Arc::new(Comfyui::new(name, spec, places)?)),
         AdapterKind::Exec => Ok(Arc::new(Exec::new(name, spec, places)?)),
         AdapterKind::LlamaServer => Ok(Arc::new(LlamaServer::new(name, spec, places)?)),
         AdapterKind::LlamaSwap => Ok(Arc::new(LlamaSwap::new(name, spec, places)?)),
@@ -43,7 +45,7 @@ pub fn connect(name: &Name, spec: &RuntimeSpec, places: &Places) -> Result<Arc<d
         AdapterKind::TextgenWebui => Ok(Arc::new(TextgenWebui::new(name, spec, places)?)),
         AdapterKind::TtsWebui => Ok(Arc::new(TtsWebui::new(name, spec, places)?)),
         AdapterKind::Vllm => Ok(Arc::new(Vllm::new(name, spec, places)?)),
-        AdapterKind::Comfyui | AdapterKind::Ray => Err(RuntimeError::new(
+        AdapterKind::Ray => Err(RuntimeError::new(
             Fault::BadInput,
             format!(
                 "runtime `{name}` uses adapter `{}`, which this version does not drive yet; it drives {}",

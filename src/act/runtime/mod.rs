@@ -2,6 +2,7 @@
 
 pub mod adapter;
 pub mod builtin;
+pub mod comfyui;
 pub mod connect;
 pub mod document;
 pub mod exec;

@@ -2,6 +2,8 @@
 
 mod activity;
 mod chat;
+pub mod comfyui;
+mod comfyui_work;
 pub mod llama_server;
 pub mod llama_swap;
 pub mod ollama;

@@ -9,7 +9,8 @@ use std::sync::{Arc, Mutex};
 
 use axum::Router;
 use axum::body::{Body, Bytes, to_bytes};
-use axum::extract::Request;
+use axum::extract::ws::WebSocketUpgrade;
+use axum::extract::{FromRequestParts as _, Request};
 use axum::http::{HeaderMap, Method, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 use futures::future::BoxFuture;
@@ -31,6 +32,8 @@ pub struct Asked {
     pub query: String,
     pub headers: HeaderMap,
     pub body: Bytes,
+    /// A WebSocket that is asked for; taken by the first who wants it.
+    pub socket: Arc<Mutex<Option<WebSocketUpgrade>>>,
 }
 
 impl Asked {
@@ -140,13 +143,15 @@ async fn serve<F>(inner: Arc<Mutex<Inner>>, answer: Arc<F>, request: Request) ->
 where
     F: Fn(Asked) -> BoxFuture<'static, Response>,
 {
-    let (head, body) = request.into_parts();
+    let (mut head, body) = request.into_parts();
+    let socket = WebSocketUpgrade::from_request_parts(&mut head, &()).await.ok();
     let asked = Asked {
         method: head.method,
         path: head.uri.path().to_owned(),
         query: head.uri.query().unwrap_or_default().to_owned(),
         headers: head.headers,
         body: to_bytes(body, BODY_BYTES_MAX).await.unwrap_or_default(),
+        socket: Arc::new(Mutex::new(socket)),
     };
     let mood = {
         let mut inner = inner.lock().unwrap();

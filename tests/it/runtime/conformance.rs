@@ -77,7 +77,8 @@ pub async fn conform(subject: &Subject) {
     a_task_loads_what_it_needs(subject).await;
     unknown_models_and_capabilities_are_refused(subject).await;
     settings_that_make_no_sense_are_refused(subject).await;
-    if subject.adapter.abilities().events {
+    let Abilities { loads, events, .. } = subject.adapter.abilities();
+    if loads && events {
         events_tell_that_models_changed(subject).await;
     }
     a_task_that_is_dropped_leaves_the_runtime_usable(subject).await;

@@ -1,6 +1,7 @@
 //! Runtimes: one conformance suite for every adapter, and what each must survive.
 
 mod builtin;
+mod comfyui;
 mod conformance;
 pub mod exec;
 mod http;

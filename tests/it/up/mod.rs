@@ -1,5 +1,6 @@
 //! The real binary, run as a person runs it: a state repository, `arcology up`, commits, and what surfaces then say.
 
+mod comfyui;
 mod crash;
 mod cuts;
 mod documents;

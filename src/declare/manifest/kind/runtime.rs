@@ -88,6 +88,7 @@ impl AdapterKind {
     pub fn is_driven(self) -> bool {
         match self {
             Self::Builtin
+            | Self::Comfyui
             | Self::Exec
             | Self::LlamaServer
             | Self::LlamaSwap
@@ -96,7 +97,7 @@ impl AdapterKind {
             | Self::TextgenWebui
             | Self::TtsWebui
             | Self::Vllm => true,
-            Self::Comfyui | Self::Ray => false,
+            Self::Ray => false,
         }
     }
 

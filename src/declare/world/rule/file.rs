@@ -2,13 +2,14 @@
 
 use crate::declare::manifest::Spec;
 use crate::declare::manifest::kind::golden_set::Cases;
+use crate::declare::manifest::kind::runtime::AdapterKind;
 
 use super::super::candidate::{Candidate, Subject};
 use super::super::code;
 use super::super::problem::{Problem, field};
 use super::Report;
 
-/// Reports files of Tasks, Runs and GoldenSets that the revision does not have.
+/// Reports files of Tasks, Runs, GoldenSets and workflows that the revision does not have.
 pub fn check(subject: Subject<'_>, world: &Candidate<'_>, report: &mut Report) {
     let mut see = |path: String, file: &str, base: &str| {
         let resolved = resolve(base, file);
@@ -44,6 +45,14 @@ pub fn check(subject: Subject<'_>, world: &Candidate<'_>, report: &mut Report) {
         Spec::GoldenSet(spec) => {
             if let Cases::File(file) = &spec.cases {
                 see("spec.cases".to_owned(), file, folder_of(&subject.document.place.path));
+            }
+        }
+        Spec::Runtime(spec) if spec.adapter == AdapterKind::Comfyui => {
+            let workflows = spec.options.get("workflows").and_then(serde_json::Value::as_object);
+            for (capability, workflow) in workflows.into_iter().flatten() {
+                if let Some(file) = workflow.get("file").and_then(serde_json::Value::as_str) {
+                    see(format!("{}.file", field("spec.options.workflows", capability)), file, "");
+                }
             }
         }
         Spec::Host(_)
@@ -111,6 +120,12 @@ mod tests {
                 "inputs: {x: {type: text}, y: {type: text, list: true}}, nodes: [{id: a, capability: text.stats}]",
             ),
             manifest("Run", "r", "blueprint: b, inputs: {x: {file: gone.txt}, y: {files: [here.txt, gone/too.txt]}}"),
+            manifest(
+                "Runtime",
+                "p",
+                "host: desk, adapter: comfyui, endpoint: 'http://127.0.0.1:8188', \
+                 options: {workflows: {image.gen: {file: flux.json}, video.gen: {file: here.txt}}}",
+            ),
             manifest("GoldenSet", "g", "capability: text.summarize, cases: cases.jsonl, metrics: [length]"),
             manifest("GoldenSet", "h", "capability: text.summarize, cases: more.jsonl, metrics: [length]"),
         ];
@@ -123,6 +138,9 @@ error ARC321 Run/r at `gone.txt`: there is no file `gone.txt` in this revision
   = commit the file, or correct the path; only committed content counts
 error ARC321 Run/r at `gone/too.txt`: there is no file `gone/too.txt` in this revision
   ^ looked for gone/too.txt
+  = commit the file, or correct the path; only committed content counts
+error ARC321 Runtime/p at `flux.json`: there is no file `flux.json` in this revision
+  ^ looked for flux.json
   = commit the file, or correct the path; only committed content counts
 error ARC321 GoldenSet/h at `more.jsonl`: there is no file `more.jsonl` in this revision
   ^ looked for new/more.jsonl

@@ -36,7 +36,7 @@ pub type Together = fn(&Candidate<'_>, &mut Report);
 pub fn each(kind: Kind) -> &'static [Each] {
     match kind {
         Kind::Host => &[],
-        Kind::Runtime => &[reference::check, runtime::gpu, runtime::adapter],
+        Kind::Runtime => &[reference::check, runtime::gpu, runtime::adapter, file::check],
         Kind::Model => &[reference::check, vram::model, capability::model],
         Kind::Loadout => &[reference::check, loadout::check],
         Kind::Policy => &[reference::check, policy::selector],
@@ -59,7 +59,7 @@ pub fn each(kind: Kind) -> &'static [Each] {
 pub fn of_broken(kind: Kind) -> &'static [Each] {
     match kind {
         Kind::Host => &[],
-        Kind::Runtime => &[reference::check, runtime::gpu, runtime::adapter],
+        Kind::Runtime => &[reference::check, runtime::gpu, runtime::adapter, file::check],
         Kind::Model | Kind::Policy => &[reference::check],
         Kind::Loadout => &[reference::check, loadout::check],
         Kind::Blueprint => &[reference::check, blueprint::sources, capability::blueprint],

@@ -79,11 +79,11 @@ error ARC304 Runtime/b at `gpu0`: Host `attic` has no GPU `gpu0`
         insta::assert_snapshot!(told(&[manifest(
             "Runtime",
             "pictures",
-            "host: desk, gpu: gpu0, adapter: comfyui, endpoint: 'http://127.0.0.1:8188', capabilities: [image.gen]"
+            "host: desk, gpu: gpu0, adapter: ray, endpoint: 'http://127.0.0.1:8265', capabilities: [image.gen]"
         ),]), @r#"
-warning ARC323 Runtime/pictures at `comfyui`: this version reads `comfyui` runtimes but does not drive them yet
+warning ARC323 Runtime/pictures at `ray`: this version reads `ray` runtimes but does not drive them yet
   ^ not driven yet
-  = it will be shown as not driven: nothing is observed, loaded or run on it; driven today: builtin, exec, llama-server, llama-swap, ollama, openai, textgen-webui, tts-webui, vllm
+  = it will be shown as not driven: nothing is observed, loaded or run on it; driven today: builtin, comfyui, exec, llama-server, llama-swap, ollama, openai, textgen-webui, tts-webui, vllm
 "#);
     }
 }

@@ -11,6 +11,7 @@ use serde_json::{Map, Value};
 
 use super::runtime::AdapterKind;
 
+pub mod comfyui;
 pub mod exec;
 pub mod llama_server;
 pub mod llama_swap;
@@ -34,6 +35,7 @@ pub struct Options {
 /// The options of every adapter that is driven.
 const ALL: &[Options] = &[
     of::<none::NoOptions>(AdapterKind::Builtin),
+    of::<comfyui::ComfyuiOptions>(AdapterKind::Comfyui),
     of::<exec::ExecOptions>(AdapterKind::Exec),
     of::<llama_server::LlamaServerOptions>(AdapterKind::LlamaServer),
     of::<llama_swap::LlamaSwapOptions>(AdapterKind::LlamaSwap),
