@@ -16,6 +16,7 @@ pub struct Daemon {
     child: Child,
     log: BufReader<ChildStderr>,
     state: std::path::PathBuf,
+    page: String,
 }
 
 impl Daemon {
@@ -32,18 +33,27 @@ impl Daemon {
             .stderr(Stdio::piped());
         let mut child = command.spawn().expect("the daemon starts");
         let log = BufReader::new(child.stderr.take().expect("it is a pipe"));
-        let mut daemon = Self { child, log, state: state.to_owned() };
+        let mut daemon = Self { child, log, state: state.to_owned(), page: String::new() };
+        let line = daemon.wait_for("page at http://");
+        let address = line.split("http://").nth(1).and_then(|rest| rest.split(',').next()).expect("an address");
+        daemon.page = address.trim().to_owned();
         daemon.wait_for(" applied ");
         daemon
     }
 
-    /// Reads the log until a line holds `text`, and lets the rest of it pass unread.
-    fn wait_for(&mut self, text: &str) {
+    /// Where the page is served: `host:port`.
+    pub fn page(&self) -> &str {
+        &self.page
+    }
+
+    /// Reads the log until a line holds `text`, gives that line, and lets the rest of it pass unread.
+    fn wait_for(&mut self, text: &str) -> String {
         let mut line = String::new();
         while !line.contains(text) {
             line.clear();
             assert!(self.log.read_line(&mut line).expect("the log is text") > 0, "the daemon ended");
         }
+        line
     }
 
     /// Empties the log in a thread from now on, so that the daemon is never held up by it.

@@ -6,8 +6,10 @@
 
 mod cold_start;
 mod commit_to_action;
+mod connection;
 mod daemon;
 mod durable;
+mod long_queue;
 mod look;
 mod measure;
 mod plan_and_page;
@@ -27,13 +29,14 @@ use std::process::ExitCode;
 /// A benchmark's name, and what runs it.
 type Bench = (&'static str, fn());
 
-const ALL: [Bench; 12] = [
+const ALL: [Bench; 13] = [
     ("commit-to-action", commit_to_action::run),
     ("look", look::run),
     ("cold-start", cold_start::run),
     ("resident", resident::run),
     ("plan-and-page", plan_and_page::run),
     ("durable", durable::run),
+    ("long-queue", long_queue::run),
     ("scheduler", scheduler::run),
     ("simulated-time", simulated_time::run),
     ("swap-thrash", swap_thrash::run),

@@ -95,7 +95,7 @@ struct Bench {
     now_ms: u64,
     running: Vec<TaskSeq>,
     /// Requests that were made ahead, the next one last.
-    made: Vec<Box<Request>>,
+    made: Vec<Request>,
     making_s: f64,
     events: u64,
     decisions: u64,
@@ -150,7 +150,7 @@ impl Bench {
             self.make(seq);
         }
         if let Some(request) = self.made.pop() {
-            self.tell(Event::Submitted(request));
+            self.tell(Event::Submitted(Box::new(request)));
         }
     }
 
@@ -161,7 +161,7 @@ impl Bench {
             let model = self.rng.below(self.models.len() as u64) as usize;
             let priority = self.rng.below(PRIORITIES as u64) as i32;
             let request = Request { priority, ..request(seq, "text.generate", Some(self.models[model].0.as_str())) };
-            self.made.push(Box::new(request));
+            self.made.push(request);
         }
         self.making_s += processor_seconds() - start;
     }

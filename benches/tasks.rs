@@ -4,13 +4,12 @@
 //! Each task is written down three times, each time before anything follows from it: when it is accepted, when it starts,
 //! when it is done (`synchronous=FULL`, group commit). `benches/peers/peers.py` does the same with other queues.
 
-use std::io::{BufRead, BufReader, Read, Write};
-use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
+use crate::connection::Connection;
 use crate::daemon::Daemon;
 use crate::measure::row;
 use crate::repository::git;
@@ -83,7 +82,8 @@ pub fn run() {
     println!("beside it: python3 benches/peers/peers.py");
 }
 
-fn repository(repo: &Path) {
+/// A repository with one built-in runtime of 64 slots.
+pub fn repository(repo: &Path) {
     std::fs::create_dir_all(repo.join("manifests")).expect("a directory");
     std::fs::write(repo.join("manifests/all.yaml"), MANIFESTS).expect("a file is written");
     git(repo, &["init", "-q", "-b", "main"]);
@@ -122,61 +122,5 @@ fn wait_for(socket: &Path, tasks: usize, begun: Instant) -> Duration {
         }
         assert!(seen < PATIENCE, "not done after {PATIENCE:?}: {}", answer["tasks"]);
         std::thread::sleep(LOOK_EVERY);
-    }
-}
-
-/// HTTP/1.1 over the control socket, kept alive; just enough of it for answers with a length or in chunks.
-struct Connection {
-    stream: BufReader<UnixStream>,
-}
-
-impl Connection {
-    fn open(socket: &Path) -> Self {
-        Self { stream: BufReader::new(UnixStream::connect(socket).expect("the daemon listens")) }
-    }
-
-    fn call(&mut self, method: &str, path: &str, body: &str) -> (u16, String) {
-        let head = format!(
-            "{method} {path} HTTP/1.1\r\nhost: arcology\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n",
-            body.len()
-        );
-        self.stream.get_mut().write_all((head + body).as_bytes()).expect("the daemon reads");
-        let status = self.line().split(' ').nth(1).and_then(|code| code.parse().ok()).expect("a status");
-        let (mut length, mut chunked) = (0, false);
-        loop {
-            let line = self.line().to_ascii_lowercase();
-            if line.is_empty() {
-                break;
-            }
-            if let Some(value) = line.strip_prefix("content-length:") {
-                length = value.trim().parse().expect("a length");
-            }
-            chunked |= line.starts_with("transfer-encoding:") && line.contains("chunked");
-        }
-        let mut answer = Vec::new();
-        if chunked {
-            loop {
-                let size = usize::from_str_radix(self.line().trim(), 16).expect("a size");
-                self.bytes(size, &mut answer);
-                assert!(self.line().is_empty(), "a chunk ends with its line");
-                if size == 0 {
-                    break;
-                }
-            }
-        } else {
-            self.bytes(length, &mut answer);
-        }
-        (status, String::from_utf8(answer).expect("the answer is text"))
-    }
-
-    fn line(&mut self) -> String {
-        let mut line = String::new();
-        self.stream.read_line(&mut line).expect("the daemon answers");
-        line.trim_end().to_owned()
-    }
-
-    fn bytes(&mut self, count: usize, into: &mut Vec<u8>) {
-        let read = (&mut self.stream).take(count as u64).read_to_end(into).expect("the daemon answers");
-        assert_eq!(read, count, "the answer is whole");
     }
 }
