@@ -163,6 +163,11 @@ async fn apply(shared: &Arc<Shared>, snapshot: Snapshot) -> Report {
     for problem in &report.problems {
         tracing::warn!("{problem}");
     }
+    if shared.memory().world.objects.is_empty() && report.problems.is_empty() {
+        // Files beside these folders are nobody's: somebody may well have put manifests there.
+        let folders = source::FOLDERS.join("/, ");
+        tracing::warn!("nothing is declared: manifests are read from {folders}/; `arcology init` makes a first one");
+    }
     report
 }
 

@@ -41,7 +41,7 @@ mod worktree;
 
 pub use error::{Error, Reason};
 pub use look::Source;
-pub use options::Options;
+pub use options::{FOLDERS, Options};
 pub use snapshot::{Held, Paths, Poll, Snapshot, Stats};
 pub use watch::{Places, Wake, Watcher};
 pub use worktree::snapshot_of_dir;

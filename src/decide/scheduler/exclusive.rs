@@ -251,6 +251,12 @@ impl State {
         if self.table.gpus[gpu].policy.preemption != Preemption::Never {
             return None;
         }
+        if let Some(first) = self.table.gpus[gpu].polite.as_ref().filter(|polite| polite.key < key) {
+            // One before it is polite, or was: what it let pass is over for all behind it, and does not begin anew for it.
+            let is_over = first.is_over;
+            self.look.polite.push(gpu);
+            return (!is_over).then_some(1);
+        }
         let batching = self.table.gpus[gpu].policy.batching.clone();
         let max_wait_ms = u64::try_from(batching.max_wait.get().as_millis()).unwrap_or(u64::MAX);
         let priority = self.tasks.get(&TaskSeq(key.seq)).map_or(0, |task| task.request.priority);

@@ -23,5 +23,6 @@ pub const KNOWN: &[(u64, &str)] = &[
     (12319, "a backoff grew by an hour when the wall clock was set back while the program was away"),
     (13105, "the end of a load from the last run was taken for the end of the one that followed it"),
     (14834, "a drain waited for the word of a runtime that was no longer declared"),
+    (16609, "two exclusive tasks that cannot run were polite in turn, and said another reason every half minute"),
     (18504, "a task whose failure could not be written down waited for no stated reason"),
 ];

@@ -182,3 +182,13 @@ fn model(name: &str, served_as: &str) -> String {
          servedBy: [{{runtime: builtin, as: {served_as}}}]\n  capabilities: [text.summarize]\n"
     )
 }
+
+#[test]
+fn manifests_beside_the_folders_are_not_read_and_somebody_says_so() {
+    let place = Place::empty();
+    place.write("loadout.yaml", "kind: Loadout\n");
+    place.commit("Manifests at the top");
+    let daemon = place.up();
+    let told = || so(daemon.log().contains("nothing is declared: manifests are read from blueprints/"), daemon.log());
+    eventually("it is said", told);
+}

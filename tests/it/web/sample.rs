@@ -61,8 +61,8 @@ spec: {host: desk, adapter: builtin}
 ---
 apiVersion: arcology/v1alpha1
 kind: Runtime
-metadata: {name: comfy}
-spec: {host: desk, gpu: gpu0, adapter: comfyui, endpoint: 'http://127.0.0.1:8188', capabilities: [image.gen]}
+metadata: {name: cluster}
+spec: {host: desk, gpu: gpu0, adapter: ray, endpoint: 'http://127.0.0.1:8265', capabilities: [image.gen]}
 ";
 
 pub const MODELS: &str = "\

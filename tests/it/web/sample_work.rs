@@ -139,7 +139,7 @@ pub fn reasons() -> SchedulerView {
         why("ExclusiveHeld", "task-90 has desk/gpu0 for itself", Some(90)),
         why("Draining", "desk/gpu0 takes nothing new in: it drains for task-91", None),
         why("CopilotPersistent", "the policy keeps the copilot qwen2.5-7b-q4 on desk/gpu0", None),
-        why("NoRuntime", "no runtime offers video.gen; comfy would, but this version does not drive it", None),
+        why("NoRuntime", "no runtime offers video.gen; cluster would, but this version does not drive it", None),
         why("RuntimeDown", "swap cannot be used since 09:50: connection refused", None),
         why("ModelLoading", "llama3.1-8b on swap is being loaded", Some(12)),
         why("VramFull", "needs 30.0 GB on desk/gpu0, 21.3 GB are free: 8.7 GB short", None),
@@ -168,7 +168,7 @@ pub fn explanation() -> Explanation {
         ),
         chain: vec![
             why("ExclusiveHeld", "task-9 has desk/gpu0 for itself", Some(90)),
-            why("ModelLoading", "wan2.2 on comfy is being loaded", None),
+            why("ModelLoading", "wan2.2 on cluster is being loaded", None),
         ],
         ruled_out: vec!["2 runtimes do not offer video.gen".into(), "1 runtime is down".into()],
         shortfall: Some("4.4 GB more VRAM on desk/gpu0".into()),

@@ -3,7 +3,7 @@
 //! What is simulated and what is checked is `decide::simulate`'s; here are workers, progress and the report.
 
 use std::collections::BTreeMap;
-use std::panic::resume_unwind;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc;
 use std::time::Instant;
@@ -74,25 +74,23 @@ fn share(from: u64, seeds: u64, workers: usize, mut told: impl FnMut(u64, usize)
     let (send, inbox) = mpsc::sync_channel::<(u64, Ran)>(INBOX_MAX);
     let mut tally = Tally::default();
     let cpu_s = std::thread::scope(|scope| {
-        let work = |send: mpsc::SyncSender<(u64, Ran)>| {
+        let work = |send: mpsc::SyncSender<(u64, Ran)>, at: &AtomicU64| {
             let mut library = Library::default();
             loop {
                 let seed = next.fetch_add(1, Ordering::Relaxed);
                 if seed >= end {
                     return thread_cpu_s();
                 }
-                let named = Named(seed);
-                let outcome = run_seed(seed, &mut library);
-                drop(named);
-                if send.send((seed, outcome)).is_err() {
+                at.store(seed, Ordering::Relaxed);
+                if send.send((seed, run_seed(seed, &mut library))).is_err() {
                     return thread_cpu_s();
                 }
             }
         };
         let threads: Vec<_> = (0..workers)
             .map(|_| {
-                let send = send.clone();
-                scope.spawn(move || work(send))
+                let (send, at) = (send.clone(), Arc::new(AtomicU64::new(from)));
+                (Arc::clone(&at), scope.spawn(move || work(send, &at)))
             })
             .collect();
         drop(send);
@@ -108,21 +106,17 @@ fn share(from: u64, seeds: u64, workers: usize, mut told: impl FnMut(u64, usize)
                 }
             }
         }
-        // A simulation that panicked is no simulation that passed: the panic goes on, and no report is printed.
-        threads.into_iter().map(|thread| thread.join().unwrap_or_else(|panic| resume_unwind(panic))).sum::<f64>()
+        let cpu_s = threads.into_iter().map(|(at, thread)| match thread.join() {
+            Ok(cpu_s) => cpu_s,
+            // A simulation that panicked is no simulation that passed: no report is printed.
+            Err(_) => {
+                let seed = at.load(Ordering::Relaxed);
+                panic!("seed {seed} panicked; again, alone: arcology soak --from {seed} --seeds 1")
+            }
+        });
+        cpu_s.sum::<f64>()
     });
     (tally, cpu_s)
-}
-
-/// The seed that a worker is at: named when it panics, so that it can be run again alone.
-struct Named(u64);
-
-impl Drop for Named {
-    fn drop(&mut self) {
-        if std::thread::panicking() {
-            eprintln!("seed {0} panicked; again, alone: arcology soak --from {0} --seeds 1", self.0);
-        }
-    }
 }
 
 /// Processor time of this thread in seconds: the first figure of `schedstat`, in nanoseconds (Linux, proc(5)); 0 where there
