@@ -22,7 +22,8 @@ fn named_after_quirks(source: &str) -> Vec<Named> {
         .filter_map(|rest| {
             let name = rest.split('(').next()?;
             let numbers = name.strip_prefix("quirk_").or_else(|| name.strip_prefix("quirks_"))?;
-            let quirks = numbers.split('_').filter(|word| *word != "and").map_while(|word| word.parse().ok()).collect();
+            // `quirk_1_503_means_…` is about the first quirk, not about a five hundred and third.
+            let quirks = numbers.split("_and_").map_while(|part| part.split('_').next()?.parse().ok()).collect();
             Some(Named { name: name.to_owned(), quirks })
         })
         .collect()
