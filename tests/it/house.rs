@@ -1,10 +1,11 @@
 //! The house rules: what must be true of the source and the documentation as texts.
 //!
 //! [`wings`] holds the architecture: who may use whom, where volatile crates are named, what pure code may not name.
-//! [`documents`] holds the documentation to the code. Each rule is a function from texts to findings, so that every one
+//! [`documents`] holds the documentation to the code, [`quirks`] the quirks of runtimes to their tests. Each rule is a function from texts to findings, so that every one
 //! of them is also tried on a text that breaks it.
 
 mod documents;
+mod quirks;
 mod wings;
 
 use std::path::{Path, PathBuf};

@@ -1,12 +1,11 @@
 //! What a Runtime is declared to offer and does not: models that it does not know, capabilities that it lacks. Pure.
 //!
-//! Only what the running program can tell is judged. Where it does not tell all its models, a model that is not among them may
+//! Only what the running program can tell is judged; what an adapter cannot do at all is an error of the manifest. Where it does not tell all its models, a model that is not among them may
 //! still be there.
 
 use crate::core::Name;
 use crate::core::text::{nearest, shorten};
 use crate::decide::view::RuntimeView;
-use crate::declare::manifest::kind::capability::does;
 use crate::declare::manifest::kind::runtime::RuntimeSpec;
 
 use super::inputs::Inputs;
@@ -36,7 +35,7 @@ pub fn missing(inputs: &Inputs<'_>, runtime: &Name, spec: &RuntimeSpec, view: &R
         }
     }
     for capability in &spec.capabilities {
-        if let Some(why) = lacking(spec, view, capability) {
+        if let Some(why) = view.lacks.get(capability) {
             missing.push(FieldDifference {
                 field: format!("capabilities[{capability}]"),
                 desired: "offered".to_owned(),
@@ -70,15 +69,6 @@ pub fn unknown(view: &RuntimeView, served_as: &str) -> Option<String> {
 fn beginning_like<'a>(wanted: &str, known: &[&'a str]) -> Option<&'a str> {
     let alike = |name: &&&str| name.starts_with(wanted) || wanted.starts_with(**name);
     known.iter().filter(|name| !name.is_empty()).find(alike).copied()
-}
-
-/// Why a declared capability is not there.
-fn lacking(spec: &RuntimeSpec, view: &RuntimeView, capability: &str) -> Option<String> {
-    if let Some(why) = view.lacks.get(capability) {
-        return Some(why.clone());
-    }
-    let all = does(spec.adapter).filter(|all| !all.contains(&capability))?;
-    Some(format!("the adapter `{}` does not do it; it does {}", spec.adapter.as_str(), all.join(", ")))
 }
 
 fn quoted(name: &str) -> String {
@@ -125,19 +115,5 @@ mod tests {
     #[test]
     fn a_runtime_that_does_not_tell_all_its_models_is_not_accused() {
         assert_eq!(unknown(&RuntimeView { partial: true, ..view(&["a"]) }, "hidden"), None);
-    }
-
-    #[test]
-    fn capabilities_are_missing_where_the_adapter_or_the_running_program_has_none() {
-        let spec = |adapter: &str| -> RuntimeSpec {
-            serde_json::from_value(serde_json::json!({"host": "desk", "adapter": adapter})).unwrap()
-        };
-        let why = lacking(&spec("llama-swap"), &view(&[]), "audio.tts").unwrap();
-        assert!(why.starts_with("the adapter `llama-swap` does not do it; it does text.embed"), "{why}");
-        assert_eq!(lacking(&spec("llama-swap"), &view(&[]), "text.embed"), None);
-        let lacks = BTreeMap::from([("ocr.pdf".to_owned(), "`tesseract` is not installed".to_owned())]);
-        let exec = RuntimeView { lacks, ..RuntimeView::default() };
-        assert_eq!(lacking(&spec("exec"), &exec, "ocr.pdf").as_deref(), Some("`tesseract` is not installed"));
-        assert_eq!(lacking(&spec("exec"), &exec, "audio.tts"), None);
     }
 }

@@ -102,6 +102,8 @@ codes! {
     BAD_PATH = "ARC229", "path outside the repository";
     /// An option that the adapter does not have, or with a value it does not take.
     ADAPTER_OPTION = "ARC230", "adapter option";
+    /// A capability that the adapter of the runtime cannot do.
+    CANNOT_OFFER = "ARC231", "a capability that the adapter cannot do";
 }
 
 /// The code written `ARC201`, in any case.

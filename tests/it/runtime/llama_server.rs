@@ -367,3 +367,17 @@ async fn on_a_bad_day_every_look_ends_in_an_error_that_names_the_place() {
         }
     }
 }
+
+#[tokio::test]
+async fn a_server_that_refused_vectors_lacks_them_until_it_makes_some_or_was_away() {
+    let (double, adapter) = double_of(Has { embeddings: false, ..single() }).await;
+    let lacks = async || in_time(adapter.observe()).await.unwrap().lacks.remove("text.embed");
+    assert_eq!(lacks().await, None, "nobody asked yet, and looking does not tell");
+    let task = || invocation("text.embed", Some("tiny"), "A cat.", json!({}));
+    in_time(adapter.run(task(), Progress::ignored())).await.unwrap_err();
+    assert!(lacks().await.unwrap().contains("--embeddings"));
+    double.server.misbehave("*", Mood::Fails);
+    in_time(adapter.observe()).await.unwrap_err();
+    double.server.behave();
+    assert_eq!(lacks().await, None);
+}

@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex};
 
 use arcology::act::runtime::{Adapter, Progress, RuntimeEvent};
 use arcology::core::Timestamp;
+use arcology::decide::view::ModelState;
 use futures::StreamExt as _;
 use futures::stream::BoxStream;
 use serde_json::{Value, json};
@@ -221,4 +222,23 @@ async fn what_was_kept_of_a_failed_run_is_told_only_where_the_options_ask_for_it
     }
     let (_double, adapter) = double_of(Version::Newer, WORDS, json!({"captures": true})).await;
     assert_eq!(text_of_run(&adapter, task()).await.unwrap(), "Hello\n");
+}
+
+#[tokio::test]
+async fn quirk_10_looking_again_and_again_starts_no_model_and_keeps_none_from_expiring() {
+    for version in VERSIONS {
+        let (double, adapter) = double_of(version, WORDS, json!({})).await;
+        in_time(adapter.load("a")).await.unwrap();
+        let before = double.log().len();
+        for _ in 0..3 {
+            let view = in_time(adapter.observe()).await.unwrap();
+            let states = ["a", "b"].map(|id| view.model(id).unwrap().state);
+            assert_eq!(states, [ModelState::Loaded, ModelState::Unloaded], "{version:?}");
+        }
+        let asked = double.log().split_off(before);
+        assert!(asked.iter().all(|(method, path)| method == "GET" && !path.starts_with("/upstream")), "{asked:?}");
+        double.expire("a");
+        let view = in_time(adapter.observe()).await.unwrap();
+        assert_eq!(view.model("a").unwrap().state, ModelState::Unloaded, "{version:?}");
+    }
 }

@@ -57,14 +57,14 @@ async fn ollama_conforms() {
 }
 
 #[tokio::test]
-async fn a_view_tells_memory_context_and_version_and_no_remote_model() {
+async fn quirk_7_a_view_tells_memory_context_and_version_and_neither_a_queue_nor_remote_models() {
     let (_double, adapter) = started().await;
     in_time(adapter.load(QWEN)).await.unwrap();
     let view = in_time(adapter.observe()).await.unwrap();
     let qwen = view.model(QWEN).unwrap();
     assert!(qwen.vram_gb.is_some_and(|gb| gb > 0.0), "{qwen:?}");
     assert_eq!((qwen.context_tokens, qwen.expires_at), (Some(4096), None));
-    assert_eq!((view.version.as_deref(), view.in_flight, view.queued), (Some("0.33.0"), None, None), "quirk 7");
+    assert_eq!((view.version.as_deref(), view.in_flight, view.queued), (Some("0.33.0"), None, None));
     assert!(view.model("big:cloud").is_none());
 }
 

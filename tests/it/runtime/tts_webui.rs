@@ -225,3 +225,24 @@ async fn on_a_bad_day_every_look_ends_in_an_error_that_names_the_place() {
         assert!(in_time(adapter.observe()).await.is_ok(), "{mood:?}");
     }
 }
+
+#[tokio::test]
+async fn a_voice_of_the_options_that_is_not_listed_is_lacked_and_one_that_may_be_there_is_not() {
+    for (kind, server_option, _) in KINDS {
+        let (server, app) = start(Has::new(kind)).await;
+        let lacks = async |voice: &str| {
+            let adapter = adapter_of(&server, "2s", json!({"server": server_option, "voice": voice}));
+            in_time(adapter.observe()).await.unwrap().lacks.remove("audio.tts")
+        };
+        assert_eq!(lacks("af_heart").await, None, "{kind:?}");
+        let stranger = lacks("af_haert").await;
+        match kind {
+            Kind::Openedai => assert_eq!(stranger, None, "it lists no voices"),
+            Kind::TtsWebui | Kind::Kokoro | Kind::Speaches => {
+                let why = stranger.unwrap();
+                assert!(why.contains("`af_haert`") && why.ends_with("did you mean `af_heart`?"), "{kind:?}: {why}");
+            }
+        }
+        drop(app);
+    }
+}

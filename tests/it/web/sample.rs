@@ -8,7 +8,7 @@ use arcology::act::engine::picture::{Link, Picture, RuntimePicture, SourcePictur
 use arcology::core::{Commit, CommitSha, Digest, Name, ObjectKey, Observed, Revision, Timestamp};
 use arcology::decide::host_view::{GpuProcess, GpuView, Gpus, HostView, Hosts};
 use arcology::decide::reconcile::{Correction, Failure, ObjectHistory, Sync, plan};
-use arcology::decide::view::{ModelState, ModelView, RuntimeView};
+use arcology::decide::view::{ModelState, ModelView, RuntimeView, WorkView};
 use arcology::declare::manifest::kind::task::TaskSpec;
 use arcology::declare::manifest::{ParsedFile, parse};
 use arcology::declare::world::{Inputs, World, assemble};
@@ -160,6 +160,12 @@ pub fn swap_view(qwen: ModelState) -> RuntimeView {
         ],
         in_flight: Some(1),
         queued: Some(2),
+        works: Some(vec![WorkView {
+            id: "41".into(),
+            model: "qwen2.5-7b".into(),
+            since: Some(at(-4)),
+            path: "/v1/chat/completions".into(),
+        }]),
         ..RuntimeView::default()
     }
 }

@@ -46,6 +46,8 @@ pub struct LlamaServer {
     reads_metrics: bool,
     /// What was last seen.
     known: Mutex<RuntimeView>,
+    /// Why it made no vectors when it was last asked to. None once it did, or answered no look since.
+    makes_no_vectors: Mutex<Option<String>>,
     slots: Semaphore,
 }
 
@@ -74,6 +76,7 @@ impl LlamaServer {
             prompts: Prompts::new(&spec.options)?,
             reads_metrics: own.metrics,
             known: Mutex::default(),
+            makes_no_vectors: Mutex::default(),
             slots: Semaphore::new(AT_ONCE),
         })
     }
@@ -90,7 +93,12 @@ impl LlamaServer {
 
     /// What the server tells of itself; none while it is still loading its only model.
     pub(super) async fn props(&self) -> Result<Option<Props>, RuntimeError> {
-        match self.look(Look::Props).await {
+        let answer = self.look(Look::Props).await;
+        if answer.is_err() {
+            // It may be another process by now, started with other arguments.
+            self.remember_vectors(None);
+        }
+        match answer {
             Ok(answer) => Ok(Some(answer.json()?)),
             Err(error) if error.words.as_deref() == Some("Loading model") => Ok(None),
             Err(error) => Err(error),
@@ -110,8 +118,20 @@ impl LlamaServer {
             (seen.view.in_flight, seen.view.queued) = (Some(busy.processing), Some(busy.deferred));
         }
         seen.view.degraded = health.err().map(|e| format!("it answers, but its health check does not: {e}"));
+        // The refusal of one model of a router says nothing of its others.
+        if let Some(why) = self.vectors_refused().filter(|_| !seen.is_router) {
+            seen.view.lacks.insert("text.embed".to_owned(), why);
+        }
         self.known.lock().unwrap_or_else(PoisonError::into_inner).clone_from(&seen.view);
         Ok(Some(seen))
+    }
+
+    fn vectors_refused(&self) -> Option<String> {
+        self.makes_no_vectors.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn remember_vectors(&self, refused: Option<String>) {
+        *self.makes_no_vectors.lock().unwrap_or_else(PoisonError::into_inner) = refused;
     }
 
     /// The requests that run and wait, where the server counts them.
@@ -205,7 +225,13 @@ impl LlamaServer {
             Api { client: &self.client, prompts: &self.prompts, limit: self.timeouts.run.get(), routes: Routes::USUAL };
         let model = model.to_owned();
         let outcome = match invocation.capability.as_str() {
-            "text.embed" => embed::run(&api, model, invocation).await,
+            "text.embed" => {
+                let outcome = embed::run(&api, model, invocation).await;
+                if let Some(told) = told::of_vectors(outcome.as_ref().err()) {
+                    self.remember_vectors(told);
+                }
+                outcome
+            }
             "audio.transcribe" => transcribe::run(&api, model, invocation, progress).await,
             _ => {
                 invocation.params.entry("return_progress".to_owned()).or_insert(true.into());

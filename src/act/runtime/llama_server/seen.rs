@@ -29,6 +29,10 @@ pub(super) fn seen(props: &Props, list: ModelList, busy: Option<Busy>) -> Seen {
         queued: busy.map(|busy| busy.deferred),
         ..RuntimeView::default()
     };
+    if !is_router && props.takes_audio() == Some(false) {
+        let why = "its model takes no sound: `modalities` of /props says so";
+        view.lacks.insert("audio.transcribe".to_owned(), why.to_owned());
+    }
     for entry in &listed {
         let (state, context_tokens) = if is_router {
             (state_in_router(entry), entry.context_tokens())
@@ -98,6 +102,22 @@ mod tests {
         assert_eq!(seen.view.aliases.keys().collect::<Vec<_>>(), ["x"]);
         assert_eq!(seen.view.model("x").unwrap().context_tokens, Some(4096));
         assert!(!format!("{seen:?}").contains("s3cret"));
+    }
+
+    #[test]
+    fn only_a_server_that_says_that_it_takes_no_sound_lacks_transcription() {
+        for (props, lacks) in [
+            (json!({"modalities": {"vision": true, "audio": false}}), true),
+            (json!({"modalities": {"audio": true}}), false),
+            (json!({"modalities": {"vision": false}}), false),
+            (json!({"modalities": "none"}), false),
+            (json!({}), false),
+            // What a router says of itself says nothing of its models.
+            (json!({"role": "router", "modalities": {"audio": false}}), false),
+        ] {
+            let told = of(props.clone(), json!([{"id": "a"}])).view.lacks;
+            assert_eq!(told.keys().any(|lacking| lacking == "audio.transcribe"), lacks, "{props}");
+        }
     }
 
     #[test]

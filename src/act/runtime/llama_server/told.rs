@@ -31,6 +31,16 @@ pub(super) fn is_not_loaded(error: &RuntimeError) -> bool {
     error.words.as_deref() == Some("model is not loaded")
 }
 
+/// What the end of a task for vectors tells of whether the server makes any: why not, or nothing against it. None when it
+/// tells neither.
+#[expect(clippy::option_option, reason = "not told, told that it does, told that it does not and why")]
+pub(super) fn of_vectors(error: Option<&RuntimeError>) -> Option<Option<String>> {
+    let Some(error) = error else { return Some(None) };
+    let words = error.words.as_deref()?;
+    let refuses = words.to_lowercase().contains("does not support embeddings");
+    refuses.then(|| Some(format!("it refused when it was last asked: {words}")))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -49,6 +59,17 @@ mod tests {
         ] {
             let error = meant(RuntimeError::new(fault, "asked").saying(words));
             assert!(error.fault == expected && error.message.contains(says), "{error}");
+        }
+    }
+
+    #[test]
+    fn only_the_servers_own_words_say_that_it_makes_no_vectors() {
+        let error = |words: &str| RuntimeError::new(Fault::BadInput, "asked").saying(words);
+        let refused = error("This server does not support embeddings. Start it with `--embeddings`");
+        assert!(of_vectors(Some(&refused)).unwrap().unwrap().contains("`--embeddings`"));
+        assert_eq!(of_vectors(None), Some(None), "it did");
+        for other in [error("input is too large"), RuntimeError::new(Fault::Timeout, "asked")] {
+            assert_eq!(of_vectors(Some(&other)), None, "{other}");
         }
     }
 }

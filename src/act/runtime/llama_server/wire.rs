@@ -20,11 +20,18 @@ pub(super) struct Props {
     pub is_sleeping: bool,
     #[serde(default)]
     pub endpoint_metrics: bool,
+    #[serde(default)]
+    modalities: Value,
 }
 
 impl Props {
     pub(super) fn is_router(&self) -> bool {
         self.role.as_deref() == Some("router")
+    }
+
+    /// Whether its only model takes sound, where that is told.
+    pub(super) fn takes_audio(&self) -> Option<bool> {
+        self.modalities.get("audio")?.as_bool()
     }
 
     /// The context that one request can use. Slots may share what was asked for among them.

@@ -21,14 +21,13 @@ use crate::act::runtime::openai::speech::Manner;
 use crate::act::runtime::openai::{Api, Routes, cannot_load, reach, speech, transcribe};
 use crate::act::runtime::prompts::Prompts;
 use crate::core::Name;
-use crate::core::text::nearest;
 use crate::decide::view::{ModelState, ModelView, RuntimeView};
 use crate::declare::manifest::kind::options::tts_webui::{SpeechServer, TtsWebuiOptions};
 use crate::declare::manifest::kind::runtime::{AdapterKind, RuntimeSpec, TimeoutsSpec};
 
 use super::paths::Look;
-use super::wave;
 use super::wire::{Health, Voices};
+use super::{voice, wave};
 
 /// What this adapter can have done by a speech server. Not all of them listen.
 pub const CAPABILITIES: &[&str] = &["audio.transcribe", "audio.tts"];
@@ -36,6 +35,9 @@ pub const CAPABILITIES: &[&str] = &["audio.transcribe", "audio.tts"];
 const BODY_BYTES_MAX: usize = 64 * 1024 * 1024;
 /// Tasks that are sent together to a server that does not do one thing at a time.
 const AT_ONCE: usize = 8;
+
+/// Models whose voices are read in one look.
+const VOICE_LISTS_MAX: usize = 16;
 
 /// A speech server.
 #[derive(Debug)]
@@ -113,6 +115,8 @@ impl TtsWebui {
             }
             (Err(error), _) => return Err(error),
         };
+        let lacks = self.unspoken(&known, degraded.is_some()).await;
+        let lacks = lacks.map(|why| ("audio.tts".to_owned(), why)).into_iter().collect();
         // Whether a model is loaded is not told, so it is not claimed.
         let model = |known: Known| ModelView {
             name: known.id,
@@ -121,7 +125,28 @@ impl TtsWebui {
             context_tokens: known.context_tokens,
             expires_at: None,
         };
-        Ok(RuntimeView { degraded, models: known.into_iter().map(model).collect(), ..RuntimeView::default() })
+        Ok(RuntimeView { degraded, models: known.into_iter().map(model).collect(), lacks, ..RuntimeView::default() })
+    }
+
+    /// Why the voice that the manifest names cannot speak; none where all voices cannot be read.
+    async fn unspoken(&self, known: &[Known], is_degraded: bool) -> Option<String> {
+        let wanted = self.manner.voice.as_deref().filter(|_| !is_degraded)?;
+        let of: Vec<Option<String>> = match self.server {
+            SpeechServer::Openedai => return None,
+            // Each of its models has voices of its own, and any of them may be the one that is meant.
+            SpeechServer::TtsWebui if known.len() <= VOICE_LISTS_MAX => {
+                known.iter().map(|model| Some(model.id.clone())).collect()
+            }
+            SpeechServer::TtsWebui => return None,
+            SpeechServer::Kokoro | SpeechServer::Speaches => vec![None],
+        };
+        let looks = of.into_iter().map(|of| self.look_at::<Voices>(Look::Voices { of }));
+        let lists = futures::future::join_all(looks).await;
+        let mut all = Vec::new();
+        for list in lists {
+            all.extend(list.ok().flatten()?.names());
+        }
+        voice::lacking(wanted, &all)
     }
 
     /// What its health check says against it.
@@ -211,16 +236,8 @@ impl TtsWebui {
             Ok(Some(voices)) => voices.names(),
             Ok(None) | Err(_) => return error,
         };
-        // Kokoro mixes: `af_bella(2)+af_sky(1)`.
-        let parts = voice.split('+').map(|part| part.split('(').next().unwrap_or(part).trim());
-        let Some(stranger) = parts.into_iter().find(|part| voices.iter().all(|name| name != part)) else {
-            return error;
-        };
-        if voices.is_empty() {
-            return error;
-        }
-        let near = nearest(stranger, voices.iter().map(String::as_str));
-        let hint = near.map(|near| format!("; did you mean `{near}`?")).unwrap_or_default();
+        let Some(stranger) = voice::stranger(&voice, &voices) else { return error };
+        let hint = voice::hint(stranger, &voices);
         let message = format!("{}; it has no voice `{stranger}`{hint}", error.message);
         RuntimeError { fault: Fault::BadInput, message, ..error }
     }

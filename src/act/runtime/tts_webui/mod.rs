@@ -5,6 +5,7 @@
 
 mod adapter;
 mod paths;
+mod voice;
 mod wave;
 mod wire;
 

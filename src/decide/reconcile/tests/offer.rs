@@ -34,3 +34,22 @@ fn a_runtime_that_is_not_seen_or_does_not_tell_all_is_not_accused() {
     assert_eq!(model.sync, Sync::Unknown);
     assert!(model.reason.contains("does not tell all its models"), "{}", model.reason);
 }
+
+#[test]
+fn a_declared_capability_that_the_running_program_has_not_is_drift_with_why() {
+    let mut scene = Scene::of(BASE);
+    let why = "`tesseract` is not installed";
+    let lacks = ["text.generate", "ocr.pdf"].map(|name| (name.to_owned(), why.to_owned())).into();
+    let view = RuntimeView { partial: true, lacks, ..RuntimeView::default() };
+    scene.runtimes.insert(name("swap"), Observed::seen(view, "swap", now(), Duration::from_secs(15)));
+    let status = swap(&scene);
+    assert_eq!(status.sync, Sync::Drifted(Drift::Missing));
+    let [field] = status.fields.as_slice() else { panic!("only what is declared can be missing: {:?}", status.fields) };
+    assert_eq!(
+        (field.field.as_str(), field.observed.as_str()),
+        (
+            "capabilities[text.generate]",
+            "capability \"text.generate\" is declared here, and `tesseract` is not installed"
+        )
+    );
+}

@@ -8,9 +8,9 @@ use super::plot::{Host, Loadout, Model, Plot, Runtime};
 /// What the runtimes on cards can do.
 const TRADES: &[&[&str]] = &[
     &["text.generate", "text.summarize"],
-    &["text.generate", "image.gen"],
-    &["video.gen", "image.gen"],
-    &["train.run", "text.generate", "text.embed"],
+    &["text.generate", "audio.transcribe"],
+    &["text.embed", "audio.transcribe"],
+    &["text.summarize", "text.generate", "text.embed"],
 ];
 
 /// Durations between looks, in seconds. Longer ones make a simulation shorter.
@@ -183,7 +183,10 @@ pub fn policy(chance: &mut Chance, host: Option<&str>) -> Value {
     };
     say(chance, 50, "copilotPersistent", &[json!(true), json!(true), json!(false)]);
     say(chance, 70, "gpuSharedSlots", &[json!(1), json!(2), json!(2), json!(4)]);
-    say(chance, 30, "gpuExclusiveFor", &[json!(["video.gen"]), json!(["image.gen", "train.run"]), json!([])]);
+    // What is exclusive where a policy says nothing, these servers do not do.
+    let exclusive =
+        [json!(["text.embed"]), json!(["audio.transcribe"]), json!(["text.embed", "text.summarize"]), json!([])];
+    say(chance, 80, "gpuExclusiveFor", &exclusive);
     say(chance, 70, "unloadIdleAfterMinutes", &[json!(0), json!(1), json!(3)]);
     say(chance, 50, "preemption", &[json!("never"), json!("afterBatch"), json!("requeue")]);
     say(chance, 40, "batching", &[json!({"maxTasks": 1, "maxWait": "5s"}), json!({"maxTasks": 4, "maxWait": "30s"})]);

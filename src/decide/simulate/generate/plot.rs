@@ -138,7 +138,7 @@ impl Runtime {
         match self.gpu {
             Some(at) => {
                 spec["gpu"] = json!(format!("gpu{at}"));
-                spec["adapter"] = json!("llama-swap");
+                spec["adapter"] = json!("llama-server");
                 spec["endpoint"] = json!("http://127.0.0.1:8080");
                 spec["capabilities"] = json!(self.capabilities);
             }

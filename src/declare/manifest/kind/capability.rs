@@ -2,7 +2,9 @@
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
+use super::options;
 use super::runtime::{AdapterKind, RuntimeSpec};
 
 /// What flows along an edge of a blueprint.
@@ -83,6 +85,38 @@ pub fn does(adapter: AdapterKind) -> Option<&'static [&'static str]> {
         AdapterKind::TextgenWebui => Some(&["text.generate", "text.summarize"]),
         AdapterKind::TtsWebui => Some(&["audio.transcribe", "audio.tts"]),
         AdapterKind::Exec | AdapterKind::Comfyui | AdapterKind::Ray => None,
+    }
+}
+
+/// Every adapter that does it by itself.
+pub fn doers(capability: &str) -> impl Iterator<Item = AdapterKind> {
+    let adapters = options::all().iter().map(|options| options.adapter);
+    adapters.filter(move |adapter| does(*adapter).is_some_and(|all| all.contains(&capability)))
+}
+
+/// What a declared runtime can do at all, as far as its manifest tells.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Ability<'a> {
+    /// What the adapter does, whatever the program behind it.
+    Adapter(&'static [&'static str]),
+    /// What `options.{option}` says how to do; each thing below it is an `entry`.
+    Options { option: &'static str, entry: &'static str, all: Vec<&'a str> },
+    /// That cannot be said: the adapter is not driven, or its options cannot be read.
+    Unknown,
+}
+
+/// What `runtime` can do at all.
+#[must_use]
+pub fn ability(runtime: &RuntimeSpec) -> Ability<'_> {
+    let (option, entry) = match runtime.adapter {
+        AdapterKind::Exec => ("programs", "program"),
+        AdapterKind::Comfyui => ("workflows", "workflow"),
+        by_itself => return does(by_itself).map_or(Ability::Unknown, Ability::Adapter),
+    };
+    match runtime.options.get(option) {
+        None => Ability::Options { option, entry, all: Vec::new() },
+        Some(Value::Object(told)) => Ability::Options { option, entry, all: told.keys().map(String::as_str).collect() },
+        Some(_) => Ability::Unknown,
     }
 }
 

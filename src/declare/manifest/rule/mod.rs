@@ -19,6 +19,7 @@ mod exactly_one;
 mod file_path;
 mod guard;
 mod metric;
+mod offer;
 mod secret;
 mod sha256;
 mod twice;
@@ -109,6 +110,7 @@ const RULES: &[Rule] = &[
     file_path::check,
     guard::check,
     metric::check,
+    offer::check,
     secret::check,
     sha256::check,
     twice::check,

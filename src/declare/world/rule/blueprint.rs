@@ -195,7 +195,7 @@ error ARC313 Blueprint/b at `inputs.doc`: no step or input `inputs.doc`
     #[test]
     fn edges_of_the_wrong_type_are_told_with_what_could_stand_between() {
         insta::assert_snapshot!(told(&[
-            manifest("Runtime", "tools", "host: desk, adapter: openai, endpoint: \"http://127.0.0.1:9\", capabilities: [audio.tts, ocr.pdf]"),
+            manifest("Runtime", "tools", "host: desk, adapter: exec, capabilities: [audio.tts, ocr.pdf], options: {programs: {audio.tts: {steps: [{run: [aud]}], outputs: [{file: out}]}, ocr.pdf: {steps: [{run: [ocr]}], outputs: [{file: out}]}}}"),
             manifest(
                 "Blueprint",
                 "b",

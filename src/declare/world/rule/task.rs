@@ -92,7 +92,7 @@ error ARC315 Task/b at `text.generate`: `text.generate` takes text or json, but 
     #[test]
     fn text_for_what_does_not_take_text_is_told() {
         insta::assert_snapshot!(told(&[
-            manifest("Runtime", "tools", "host: desk, adapter: openai, endpoint: \"http://127.0.0.1:9\", capabilities: [ocr.pdf]"),
+            manifest("Runtime", "tools", "host: desk, adapter: exec, capabilities: [ocr.pdf], options: {programs: {ocr.pdf: {steps: [{run: [ocr]}], outputs: [{file: out}]}}}"),
             manifest("Task", "a", "capability: ocr.pdf, inputs: {text: hello}"),
         ]), @r#"
 error ARC315 Task/a at `hello`: `ocr.pdf` takes pdf, not text

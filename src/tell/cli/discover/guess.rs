@@ -71,7 +71,8 @@ pub fn usual(runtime: &Recognized) -> &'static [&'static str] {
     match (runtime.adapter, runtime.server) {
         (AdapterKind::TtsWebui, Some(SpeechServer::Speaches)) => &["audio.tts", "audio.transcribe"],
         (AdapterKind::TtsWebui, _) => &["audio.tts"],
-        (AdapterKind::Comfyui, _) => &["image.gen"],
+        // What it does, its workflows say, and they are not known here.
+        (AdapterKind::Comfyui, _) => &[],
         _ => &["text.generate", "text.summarize"],
     }
 }

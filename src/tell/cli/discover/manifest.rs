@@ -10,6 +10,7 @@ use crate::act::telemetry::card::Card;
 use crate::core::text::{count, shorten};
 use crate::decide::host_view::gb_of;
 use crate::decide::view::ModelView;
+use crate::declare::manifest::kind::capability::does;
 use crate::declare::manifest::kind::options::tts_webui::SpeechServer;
 use crate::declare::manifest::kind::runtime::AdapterKind;
 use crate::tell::terminal::clean_line;
@@ -133,6 +134,11 @@ impl<'a> Page<'a> {
         let _ = writeln!(spec, "  adapter: {}", recognized.adapter.as_str());
         let _ = writeln!(spec, "  endpoint: {}", place.endpoint());
         let _ = writeln!(spec, "  capabilities: [{}]", self::capabilities(found, &models).join(", "));
+        if recognized.adapter == AdapterKind::Comfyui {
+            spec.push_str(
+                "  # it does what its workflows say: name them in options.workflows, and what they do above\n",
+            );
+        }
         if recognized.needs_key {
             let _ = writeln!(
                 spec,
@@ -254,6 +260,9 @@ fn capabilities(found: &Found, models: &[&ModelView]) -> Vec<&'static str> {
         .collect();
     if all.is_empty() {
         all.extend(guess::usual(&found.recognized));
+    }
+    if let Some(done) = does(found.recognized.adapter) {
+        all.retain(|capability| done.contains(capability));
     }
     all.sort_unstable();
     all.dedup();

@@ -1,11 +1,14 @@
 //! A runtime: the tile on the front page, and the page of its own.
 
+use std::cmp::Reverse;
+use std::collections::BTreeMap;
+
 use serde::Serialize;
 
 use crate::act::engine::picture::Link as Connection;
-use crate::core::text::{age, count};
+use crate::core::text::{age, count, shorten};
 use crate::core::{Kind, ObjectKey, Reading, Timestamp};
-use crate::decide::view::{ModelState, ModelView, RuntimeView};
+use crate::decide::view::{ModelState, ModelView, RuntimeView, WorkView};
 use crate::tell::web::api::runtime::{RuntimeFacts, without_credentials};
 use crate::tell::web::facts::Facts;
 
@@ -15,6 +18,12 @@ use super::part::{Empty, Link, Mark, Sighting, Stamp, Tone, gigabytes};
 
 /// The most models that a tile names; the runtime's page names all.
 const CHIPS_MAX: usize = 12;
+/// The most models that are named with their requests in flight.
+const BUSY_NAMED_MAX: usize = 3;
+/// The longest name among them, in characters.
+const BUSY_CHARS_MAX: usize = 40;
+/// The most requests in flight that the runtime's page lists.
+const WORKS_MAX: usize = 50;
 
 /// A runtime at a glance.
 #[derive(Clone, Debug, Serialize)]
@@ -99,7 +108,10 @@ fn link_mark(runtime: &RuntimeFacts<'_>) -> Mark {
 /// What is worked on and waits. Only a fresh look may speak in the present tense.
 fn load(view: Option<&RuntimeView>, reading: &Reading<'_, RuntimeView>) -> String {
     let Some(view) = view else { return "queue unknown".into() };
-    let working = view.in_flight.map(|n| format!("{n} working"));
+    let working = match view.works.as_deref() {
+        Some(works) if !works.is_empty() => Some(in_flight(works)),
+        Some(_) | None => view.in_flight.map(|n| format!("{n} working")),
+    };
     let waiting = view.queued.map(|n| format!("{n} waiting"));
     let said = [working, waiting].into_iter().flatten().collect::<Vec<_>>().join(", ");
     match (said.is_empty(), reading) {
@@ -108,6 +120,24 @@ fn load(view: Option<&RuntimeView>, reading: &Reading<'_, RuntimeView>) -> Strin
         (false, Reading::Stale { age_ms, .. }) => format!("{said} when last seen, {} ago", age(*age_ms)),
         (false, Reading::Unknown { .. }) => "queue unknown".into(),
     }
+}
+
+/// `3 requests in flight (qwen 2, phi 1)`: those of the most wanted models first. Some of them may wait, where the runtime
+/// does not tell the two apart.
+fn in_flight(works: &[WorkView]) -> String {
+    let mut of_model: BTreeMap<&str, usize> = BTreeMap::new();
+    for work in works {
+        *of_model.entry(&work.model).or_default() += 1;
+    }
+    let mut most: Vec<(&str, usize)> = of_model.into_iter().collect();
+    most.sort_by_key(|(_, n)| Reverse(*n));
+    let named = most.iter().take(BUSY_NAMED_MAX).map(|(model, n)| format!("{} {n}", shorten(model, BUSY_CHARS_MAX)));
+    let mut named: Vec<String> = named.collect();
+    let rest: usize = most.iter().skip(BUSY_NAMED_MAX).map(|(_, n)| n).sum();
+    if rest > 0 {
+        named.push(format!("others {rest}"));
+    }
+    format!("{} in flight ({})", count(works.len(), "request"), named.join(", "))
 }
 
 /// The models that take memory, by name; the rest as a number.
@@ -175,6 +205,10 @@ pub struct Page {
     pub failures: u32,
     pub models: Vec<ModelLine>,
     pub no_models: Empty,
+    /// The requests in flight, the oldest first, where the runtime tells them apart.
+    pub works: Vec<WorkLine>,
+    /// How many more there are than are listed.
+    pub more_works: Option<String>,
     pub loadouts: Vec<Link>,
 }
 
@@ -189,6 +223,18 @@ pub struct ModelLine {
     pub expires: Option<Stamp>,
 }
 
+/// A request in flight. What was asked and by whom is not kept.
+#[derive(Clone, Debug, Serialize)]
+pub struct WorkLine {
+    pub id: String,
+    pub model: String,
+    /// The declared Model; none for one that nobody declared.
+    pub href: Option<String>,
+    pub path: String,
+    /// When it came, by the runtime's clock.
+    pub since: Option<Stamp>,
+}
+
 /// The page of the runtime `name`; none when there is none.
 #[must_use]
 pub fn page(facts: &Facts, runtime: &RuntimeFacts<'_>) -> Option<Page> {
@@ -197,6 +243,7 @@ pub fn page(facts: &Facts, runtime: &RuntimeFacts<'_>) -> Option<Page> {
     }
     let tile = Tile::of(facts, runtime);
     let models = runtime.last_view().map(|view| model_lines(facts, runtime, view, &tile.seen)).unwrap_or_default();
+    let works = runtime.last_view().and_then(|view| view.works.as_deref()).unwrap_or_default();
     let key = ObjectKey::new(Kind::Runtime, runtime.name.clone());
     Some(Page {
         frame: Frame::new(facts, format!("Runtime {}", runtime.name), "/", format!("/runtimes/{}", runtime.name)),
@@ -208,6 +255,8 @@ pub fn page(facts: &Facts, runtime: &RuntimeFacts<'_>) -> Option<Page> {
         failures: runtime.picture.map_or(0, |picture| picture.failures),
         no_models: no_models(runtime),
         loadouts: loadouts(facts, runtime),
+        works: works.iter().take(WORKS_MAX).map(|work| work_line(facts, runtime, work)).collect(),
+        more_works: works.len().checked_sub(WORKS_MAX + 1).map(|more| count(more + 1, "more request")),
         models,
         tile,
     })
@@ -241,6 +290,16 @@ fn model_line(
     }
 }
 
+fn work_line(facts: &Facts, runtime: &RuntimeFacts<'_>, work: &WorkView) -> WorkLine {
+    WorkLine {
+        id: work.id.clone(),
+        model: work.model.clone(),
+        href: declared_name(facts, runtime, &work.model).map(|name| format!("/objects/Model/{name}")),
+        path: work.path.clone(),
+        since: Stamp::maybe(work.since, facts.now),
+    }
+}
+
 /// The loadouts of the runtime's host: what asks for its models.
 fn loadouts(facts: &Facts, runtime: &RuntimeFacts<'_>) -> Vec<Link> {
     let Some(spec) = runtime.spec else { return Vec::new() };
@@ -251,4 +310,38 @@ fn loadouts(facts: &Facts, runtime: &RuntimeFacts<'_>) -> Vec<Link> {
             Link::new(format!("Loadout/{name}"), format!("/objects/Loadout/{name}"))
         })
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn asks(models: &[&str]) -> RuntimeView {
+        let work = |(i, model): (usize, &&str)| WorkView {
+            id: i.to_string(),
+            model: (*model).to_owned(),
+            since: None,
+            path: "/v1/chat/completions".to_owned(),
+        };
+        let in_flight = u32::try_from(models.len()).ok();
+        RuntimeView { in_flight, works: Some(models.iter().enumerate().map(work).collect()), ..RuntimeView::default() }
+    }
+
+    #[test]
+    fn requests_in_flight_are_told_with_the_models_that_they_are_for() {
+        let at = Timestamp::UNIX_EPOCH;
+        for (models, said) in [
+            (&["qwen", "qwen"][..], "2 requests in flight (qwen 2)"),
+            (&["phi"][..], "1 request in flight (phi 1)"),
+            (&["a", "qwen", "qwen", "b", "c", "c"][..], "6 requests in flight (c 2, qwen 2, a 1, others 1)"),
+            (&[][..], "0 working"),
+        ] {
+            let view = asks(models);
+            let observed = crate::core::Observed::seen(view.clone(), "swap", at, std::time::Duration::from_secs(15));
+            assert_eq!(load(Some(&view), &observed.read(at)), said);
+        }
+        let only_counted = RuntimeView { in_flight: Some(2), queued: Some(1), ..RuntimeView::default() };
+        let observed = crate::core::Observed::seen(only_counted.clone(), "x", at, std::time::Duration::from_secs(15));
+        assert_eq!(load(Some(&only_counted), &observed.read(at)), "2 working, 1 waiting");
+    }
 }
