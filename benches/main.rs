@@ -10,9 +10,11 @@ mod daemon;
 mod durable;
 mod look;
 mod measure;
+mod overhead;
 mod plan_and_page;
 mod repository;
 mod resident;
+mod runtimes;
 mod scheduler;
 mod simulated_time;
 mod swap;
@@ -27,11 +29,13 @@ use std::process::ExitCode;
 /// A benchmark's name, and what runs it.
 type Bench = (&'static str, fn());
 
-const ALL: [Bench; 12] = [
+const ALL: [Bench; 14] = [
     ("commit-to-action", commit_to_action::run),
     ("look", look::run),
     ("cold-start", cold_start::run),
     ("resident", resident::run),
+    ("runtimes", runtimes::run),
+    ("overhead", overhead::run),
     ("plan-and-page", plan_and_page::run),
     ("durable", durable::run),
     ("scheduler", scheduler::run),

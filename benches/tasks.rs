@@ -45,7 +45,7 @@ pub fn run() {
     for (tasks, each, connections) in RUNS {
         let dir = tempfile::tempdir().expect("a temporary directory");
         let repo = dir.path().join("repo");
-        repository(&repo);
+        repository(&repo, MANIFESTS);
         let mut daemon = Daemon::up(&repo, &dir.path().join("state"));
         daemon.let_log_pass();
         daemon.wait_until_idle();
@@ -83,15 +83,16 @@ pub fn run() {
     println!("beside it: python3 benches/peers/peers.py");
 }
 
-fn repository(repo: &Path) {
+/// A repository of one file.
+pub fn repository(repo: &Path, manifests: &str) {
     std::fs::create_dir_all(repo.join("manifests")).expect("a directory");
-    std::fs::write(repo.join("manifests/all.yaml"), MANIFESTS).expect("a file is written");
+    std::fs::write(repo.join("manifests/all.yaml"), manifests).expect("a file is written");
     git(repo, &["init", "-q", "-b", "main"]);
     for (name, value) in [("user.name", "Ada"), ("user.email", "ada@example.org")] {
         git(repo, &["config", name, value]);
     }
     git(repo, &["add", "."]);
-    git(repo, &["commit", "-q", "-m", "A runtime that needs nothing"]);
+    git(repo, &["commit", "-q", "-m", "Begin"]);
 }
 
 /// Submits so many tasks on one connection, so many a call, each call when the one before was answered.
@@ -126,16 +127,16 @@ fn wait_for(socket: &Path, tasks: usize, begun: Instant) -> Duration {
 }
 
 /// HTTP/1.1 over the control socket, kept alive; just enough of it for answers with a length or in chunks.
-struct Connection {
+pub struct Connection {
     stream: BufReader<UnixStream>,
 }
 
 impl Connection {
-    fn open(socket: &Path) -> Self {
+    pub fn open(socket: &Path) -> Self {
         Self { stream: BufReader::new(UnixStream::connect(socket).expect("the daemon listens")) }
     }
 
-    fn call(&mut self, method: &str, path: &str, body: &str) -> (u16, String) {
+    pub fn call(&mut self, method: &str, path: &str, body: &str) -> (u16, String) {
         let head = format!(
             "{method} {path} HTTP/1.1\r\nhost: arcology\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n",
             body.len()
