@@ -79,7 +79,7 @@ impl Hostile {
 struct Inner {
     /// `GET /health` and the like of every request so far.
     asked: Vec<String>,
-    /// What is answered here (a path, or `*` for all), and how.
+    /// What is answered here (a path, or the beginning of paths before a `*`), and how.
     spoilt: Option<(String, Hostile)>,
 }
 
@@ -117,7 +117,7 @@ impl Gate {
         format!("http://{}", self.address)
     }
 
-    /// From now on `path` (or `*`) is answered in this way; what was asked and sent so far is forgotten.
+    /// From now on `path` (or all that begin as it does before its `*`) is answered in this way; what was asked and sent so far is forgotten.
     pub fn spoil(&self, path: &str, how: Hostile) {
         *self.inner.lock().unwrap() = Inner { asked: Vec::new(), spoilt: Some((path.to_owned(), how)) };
         self.sent.store(0, Ordering::Relaxed);
@@ -148,7 +148,7 @@ async fn pass(mut stream: TcpStream, upstream: SocketAddr, inner: Arc<Mutex<Inne
     let how = {
         let mut inner = inner.lock().unwrap();
         inner.asked.push(format!("{method} {path}"));
-        inner.spoilt.as_ref().filter(|(spoilt, _)| spoilt == "*" || spoilt == path).map(|(_, how)| *how)
+        inner.spoilt.as_ref().filter(|(spoilt, _)| matches(spoilt, path)).map(|(_, how)| *how)
     };
     if let Some(how) = how {
         answer(&mut stream, how, &sent).await;
@@ -162,6 +162,10 @@ async fn pass(mut stream: TcpStream, upstream: SocketAddr, inner: Arc<Mutex<Inne
         // It ends as one of the two does.
         drop(copy_bidirectional(&mut stream, &mut onward).await);
     }
+}
+
+fn matches(spoilt: &str, path: &str) -> bool {
+    spoilt.strip_suffix('*').map_or(spoilt == path, |begin| path.starts_with(begin))
 }
 
 /// The head of a request and its body.

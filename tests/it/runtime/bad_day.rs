@@ -27,9 +27,9 @@ struct Case {
     options: Value,
     /// All that a look may ask for.
     harmless: &'static [&'static str],
-    /// Work, and the path that it is sent to.
+    /// Work, and the paths that are asked for it; one that ends in `*` stands for all that begin so.
     task: Invocation,
-    work: &'static str,
+    work: &'static [&'static str],
     /// The path of its events, where it has them.
     events: Option<&'static str>,
 }
@@ -91,9 +91,11 @@ async fn suffer(case: Case) {
         let again = super::adapter(Path::new("/nowhere"), &spec(case.adapter, patient)).unwrap();
         in_time(again.observe()).await.unwrap();
 
-        gate.spoil(case.work, how);
-        let error = in_time(adapter.run(case.task.clone(), Progress::ignored())).await.unwrap_err();
-        check(&case, how, &gate, "a run", &error);
+        for path in case.work {
+            gate.spoil(path, how);
+            let error = in_time(adapter.run(case.task.clone(), Progress::ignored())).await.unwrap_err();
+            check(&case, how, &gate, path, &error);
+        }
         gate.behave();
         in_time(again.run(case.task.clone(), Progress::ignored())).await.unwrap();
 
@@ -132,7 +134,7 @@ async fn an_openai_server_may_answer_as_it_likes() {
         options: json!({}),
         harmless,
         task: chat("tiny"),
-        work: CHAT,
+        work: &[CHAT],
         events: None,
     };
     suffer(case).await;
@@ -148,7 +150,7 @@ async fn a_llama_swap_may_answer_as_it_likes() {
         options: json!({}),
         harmless: super::llama_swap::HARMLESS,
         task: chat("a"),
-        work: CHAT,
+        work: &[CHAT],
         events: Some("/api/events"),
     })
     .await;
@@ -163,7 +165,7 @@ async fn a_llama_server_may_answer_as_it_likes() {
         options: json!({}),
         harmless: super::llama_server::HARMLESS,
         task: chat(super::llama_server::QWEN),
-        work: CHAT,
+        work: &[CHAT],
         events: Some("/models/sse"),
     })
     .await;
@@ -178,7 +180,7 @@ async fn an_ollama_may_answer_as_it_likes() {
         options: json!({}),
         harmless: super::ollama::HARMLESS,
         task: chat(super::ollama::QWEN),
-        work: CHAT,
+        work: &[CHAT],
         events: None,
     })
     .await;
@@ -193,7 +195,7 @@ async fn a_vllm_may_answer_as_it_likes() {
         options: json!({}),
         harmless: super::vllm::HARMLESS,
         task: chat("qwen3"),
-        work: CHAT,
+        work: &[CHAT],
         events: None,
     })
     .await;
@@ -208,7 +210,7 @@ async fn a_text_generation_webui_may_answer_as_it_likes() {
         options: json!({}),
         harmless: super::textgen_webui::HARMLESS,
         task: chat("a.gguf"),
-        work: CHAT,
+        work: &[CHAT],
         events: None,
     })
     .await;
@@ -224,7 +226,7 @@ async fn a_speech_server_of_any_kind_may_answer_as_it_likes() {
             options: json!({"server": server}),
             harmless,
             task: invocation("audio.tts", Some(tts_webui::model(kind)), "Hello there.", json!({})),
-            work: "/v1/audio/speech",
+            work: &["/v1/audio/speech"],
             events: None,
         })
         .await;
@@ -240,7 +242,7 @@ async fn a_comfyui_may_answer_as_it_likes() {
         options: json!({"workflows": {"image.gen": super::comfyui::workflow()}}),
         harmless: super::comfyui::LOOKS,
         task: invocation("image.gen", Some(super::comfyui::MODEL), "a dog", json!({})),
-        work: "/prompt",
+        work: &["/prompt", "/history/*"],
         events: Some("/ws"),
     })
     .await;
