@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use crate::connection::Connection;
 use crate::daemon::Daemon;
 use crate::measure::{Times, row};
-use crate::tasks::repository;
+use crate::tasks::{MANIFESTS, repository};
 
 const WAITING: usize = 100_000;
 /// Tasks of one call.
@@ -18,7 +18,7 @@ const ROUNDS: usize = 30;
 pub fn run() {
     let dir = tempfile::tempdir().expect("a temporary directory");
     let (repo, state) = (dir.path().join("repo"), dir.path().join("state"));
-    repository(&repo);
+    repository(&repo, MANIFESTS);
     let mut daemon = Daemon::up(&repo, &state);
     daemon.let_log_pass();
     daemon.wait_until_idle();

@@ -12,9 +12,11 @@ mod durable;
 mod long_queue;
 mod look;
 mod measure;
+mod overhead;
 mod plan_and_page;
 mod repository;
 mod resident;
+mod runtimes;
 mod scheduler;
 mod simulated_time;
 mod swap;
@@ -29,11 +31,13 @@ use std::process::ExitCode;
 /// A benchmark's name, and what runs it.
 type Bench = (&'static str, fn());
 
-const ALL: [Bench; 13] = [
+const ALL: [Bench; 15] = [
     ("commit-to-action", commit_to_action::run),
     ("look", look::run),
     ("cold-start", cold_start::run),
     ("resident", resident::run),
+    ("runtimes", runtimes::run),
+    ("overhead", overhead::run),
     ("plan-and-page", plan_and_page::run),
     ("durable", durable::run),
     ("long-queue", long_queue::run),

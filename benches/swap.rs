@@ -1,10 +1,11 @@
-//! A llama-swap that loads at once and notes when it was told to: as much of its HTTP as the adapter uses.
+//! A llama-swap that loads and answers at once and notes when it was told to: as much of its HTTP as the adapter uses.
 //!
 //! A thread a connection and blocking sockets, so that the moment of a call is taken where its bytes arrive.
 
 use std::collections::BTreeSet;
-use std::io::{BufRead, BufReader, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex};
 use std::time::Instant;
@@ -15,7 +16,7 @@ use serde_json::json;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Call {
     pub at: Instant,
-    /// `load` or `unload`.
+    /// `load`, `unload` or `chat`; the model of a chat is not noted.
     pub verb: &'static str,
     pub model: String,
 }
@@ -24,11 +25,13 @@ pub struct Call {
 pub struct Swap {
     pub address: SocketAddr,
     pub calls: Receiver<Call>,
+    state: Arc<State>,
 }
 
 struct State {
     models: Vec<String>,
     loaded: Mutex<BTreeSet<String>>,
+    looks: AtomicUsize,
 }
 
 impl Swap {
@@ -36,19 +39,30 @@ impl Swap {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
         let address = listener.local_addr().expect("it is bound");
         let (told, calls) = channel();
-        let state = Arc::new(State { models, loaded: Mutex::default() });
+        let state = Arc::new(State { models, loaded: Mutex::default(), looks: AtomicUsize::new(0) });
+        let shared = Arc::clone(&state);
         std::thread::spawn(move || {
             for stream in listener.incoming().map_while(Result::ok) {
-                let (state, told) = (Arc::clone(&state), told.clone());
+                let (state, told) = (Arc::clone(&shared), told.clone());
                 // A connection that breaks ends its thread; the daemon opens another.
                 std::thread::spawn(move || drop(serve(&state, &told, stream)));
             }
         });
-        Self { address, calls }
+        Self { address, calls, state }
     }
 
     pub fn endpoint(&self) -> String {
         format!("http://{}", self.address)
+    }
+
+    /// How often it was looked at so far.
+    pub fn looks(&self) -> usize {
+        self.state.looks.load(Ordering::Relaxed)
+    }
+
+    /// Nothing is loaded any more, as if a time to live had ended.
+    pub fn forget(&self) {
+        self.state.loaded.lock().expect("nobody panics with it").clear();
     }
 }
 
@@ -60,12 +74,17 @@ fn serve(state: &State, told: &Sender<Call>, mut stream: TcpStream) -> std::io::
     while reader.read_line(&mut line)? > 0 {
         let at = Instant::now();
         let path = line.split(' ').nth(1).unwrap_or_default().to_owned();
+        let mut length = 0;
         while line != "\r\n" {
             line.clear();
             if reader.read_line(&mut line)? == 0 {
                 return Ok(());
             }
+            if let Some(value) = line.to_ascii_lowercase().strip_prefix("content-length:") {
+                length = value.trim().parse().unwrap_or(0);
+            }
         }
+        std::io::copy(&mut (&mut reader).take(length), &mut std::io::sink())?;
         line.clear();
         if path == "/api/events" {
             return events(state, stream);
@@ -94,11 +113,18 @@ fn answer(state: &State, told: &Sender<Call>, path: &str, at: Instant) -> String
         return "OK".to_owned();
     }
     match path {
+        "/v1/chat/completions" => {
+            call("chat", "");
+            let message = json!({"role": "assistant", "content": "All is well."});
+            let usage = json!({"prompt_tokens": 3, "completion_tokens": 3});
+            json!({"choices": [{"index": 0, "finish_reason": "stop", "message": message}], "usage": usage}).to_string()
+        }
         "/v1/models" => {
             let entry = |id: &String| json!({"id": id, "object": "model", "owned_by": "llama-swap"});
             json!({"object": "list", "data": state.models.iter().map(entry).collect::<Vec<_>>()}).to_string()
         }
         "/running" => {
+            state.looks.fetch_add(1, Ordering::Relaxed);
             let entry =
                 |id: &String| json!({"model": id, "state": "ready", "proxy": "http://localhost:5800", "ttl": 0});
             json!({"running": loaded.iter().map(entry).collect::<Vec<_>>()}).to_string()

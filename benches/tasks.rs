@@ -22,7 +22,7 @@ const TRANSITIONS: usize = 3;
 const PATIENCE: Duration = Duration::from_secs(120);
 const LOOK_EVERY: Duration = Duration::from_millis(20);
 
-const MANIFESTS: &str = "apiVersion: arcology/v1alpha1
+pub const MANIFESTS: &str = "apiVersion: arcology/v1alpha1
 kind: Host
 metadata:
   name: here
@@ -44,7 +44,7 @@ pub fn run() {
     for (tasks, each, connections) in RUNS {
         let dir = tempfile::tempdir().expect("a temporary directory");
         let repo = dir.path().join("repo");
-        repository(&repo);
+        repository(&repo, MANIFESTS);
         let mut daemon = Daemon::up(&repo, &dir.path().join("state"));
         daemon.let_log_pass();
         daemon.wait_until_idle();
@@ -82,16 +82,16 @@ pub fn run() {
     println!("beside it: python3 benches/peers/peers.py");
 }
 
-/// A repository with one built-in runtime of 64 slots.
-pub fn repository(repo: &Path) {
+/// A repository of one file.
+pub fn repository(repo: &Path, manifests: &str) {
     std::fs::create_dir_all(repo.join("manifests")).expect("a directory");
-    std::fs::write(repo.join("manifests/all.yaml"), MANIFESTS).expect("a file is written");
+    std::fs::write(repo.join("manifests/all.yaml"), manifests).expect("a file is written");
     git(repo, &["init", "-q", "-b", "main"]);
     for (name, value) in [("user.name", "Ada"), ("user.email", "ada@example.org")] {
         git(repo, &["config", name, value]);
     }
     git(repo, &["add", "."]);
-    git(repo, &["commit", "-q", "-m", "A runtime that needs nothing"]);
+    git(repo, &["commit", "-q", "-m", "Begin"]);
 }
 
 /// Submits so many tasks on one connection, so many a call, each call when the one before was answered.

@@ -51,6 +51,8 @@ pub enum State {
         failures: u32,
     },
     Open {
+        /// When it opened, or opened again after a probe that failed.
+        since: Timestamp,
         /// When the next probe is let through.
         until: Timestamp,
     },
@@ -85,7 +87,7 @@ impl Breaker {
     #[must_use]
     pub fn open_until(&self) -> Option<Timestamp> {
         match self.state {
-            State::Open { until } => Some(until),
+            State::Open { until, .. } => Some(until),
             State::Closed { .. } | State::HalfOpen { .. } => None,
         }
     }
@@ -100,7 +102,7 @@ impl Breaker {
         }
         match self.state {
             State::Closed { .. } => Allow::Yes,
-            State::Open { until } if now < until => Allow::No { until },
+            State::Open { until, .. } if now < until => Allow::No { until },
             State::Open { .. } => {
                 self.state = State::HalfOpen { since: now };
                 Allow::Probe
@@ -130,14 +132,16 @@ impl Breaker {
     fn open(&mut self, now: Timestamp) {
         let longer_than_last = if self.wait.is_zero() { BASE } else { self.wait + BASE };
         self.wait = next(self.wait, longer_than_last, CAP, &mut self.rng);
-        self.state = State::Open { until: after(now, self.wait) };
+        self.state = State::Open { since: now, until: after(now, self.wait) };
     }
 
     /// Times that a clock, now set back, made lie too far in the future are taken back too.
     fn mend_clock(&mut self, now: Timestamp) {
         self.state = match self.state {
             State::Closed { failures } => State::Closed { failures },
-            State::Open { until } => State::Open { until: until.min(after(now, self.wait)) },
+            State::Open { since, until } => {
+                State::Open { since: since.min(now), until: until.min(after(now, self.wait)) }
+            }
             State::HalfOpen { since } => State::HalfOpen { since: since.min(now) },
         };
     }
@@ -226,6 +230,30 @@ mod tests {
         assert_eq!(breaker.allow(until), Allow::Probe);
         let lost = after(until, PROBE_PATIENCE);
         assert!(matches!(breaker.allow(lost), Allow::No { until } if until > lost));
+    }
+
+    #[test]
+    fn runtimes_that_die_together_are_not_probed_together() {
+        let probes: std::collections::BTreeSet<Timestamp> = (0..50)
+            .map(|seed| {
+                let mut breaker = Breaker::new(seed);
+                for _ in 0..FAILURES_TO_OPEN {
+                    breaker.failed(at_ms(0));
+                }
+                breaker.open_until().expect("six failures open it")
+            })
+            .collect();
+        assert!(probes.len() > 40, "fifty seeds, {} times", probes.len());
+    }
+
+    #[test]
+    fn where_it_stands_is_told_with_since_when() {
+        let (mut breaker, until) = opened();
+        assert_eq!(breaker.state(), State::Open { since: at_ms(0), until });
+        breaker.allow(until);
+        assert_eq!(breaker.state(), State::HalfOpen { since: until });
+        breaker.failed(after(until, BASE));
+        assert!(matches!(breaker.state(), State::Open { since, .. } if since == after(until, BASE)));
     }
 
     #[test]

@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::act::controller::breaker;
 use crate::act::telemetry::keep::Afar;
 use crate::core::{Kind, Name, ObjectKey, Observed, Timestamp};
 use crate::decide::host_view::{GpuView, Gpus, Hosts};
@@ -234,8 +235,9 @@ impl Memory {
         let changed = before.is_none_or(|before| said(&before.view) != said(&seen) || before.link != link);
         let last_seen = seen.at().or_else(|| before.and_then(|before| before.last_seen));
         Arc::make_mut(&mut self.views).insert(runtime.clone(), seen.clone());
-        self.runtimes
-            .insert(runtime.clone(), RuntimePicture { view: seen, link, last_seen, failures, breaker_until: None });
+        // Where the breaker stands is asked of the breaker itself when a picture is made.
+        let breaker = breaker::State::Closed { failures };
+        self.runtimes.insert(runtime.clone(), RuntimePicture { view: seen, link, last_seen, failures, breaker });
         changed
     }
 

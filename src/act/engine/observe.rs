@@ -122,6 +122,10 @@ impl Observer {
             let pause = if let Allow::No { until } = allowed {
                 Duration::from_millis(millis_since(self.shared.now(), until).max(1))
             } else {
+                if allowed == Allow::Probe {
+                    // A probe may take its time: that it is on its way is shown meanwhile.
+                    self.shared.touch();
+                }
                 let seen = tokio::select! {
                     seen = adapter.observe() => seen,
                     () = stop.cancelled() => return,
@@ -230,9 +234,6 @@ fn keep_failure(shared: &Shared, name: &Name, error: &RuntimeError, failures: u3
         let down = RuntimeSeen::Down { since, why: why.clone() };
         shared.inbox.input(Input::Event(Event::Seen { runtime: name.clone(), seen: down }));
         let changed = memory.observe(name, seen, link, failures, now);
-        if let Some(runtime) = memory.runtimes.get_mut(name) {
-            runtime.breaker_until = open_until;
-        }
         let dependents = if changed { memory.dependents(name) } else { Vec::new() };
         memory.note_all(dependents.iter().cloned(), now);
         (changed, dependents)

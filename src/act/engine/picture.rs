@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use crate::act::controller::breaker;
 use crate::core::{Name, ObjectKey, Observed, Revision, Timestamp};
 use crate::decide::host_view::{Gpus, Hosts};
 pub use crate::decide::reconcile::{Correction, Failure, ObjectHistory};
@@ -106,8 +107,8 @@ pub struct RuntimePicture {
     pub last_seen: Option<Timestamp>,
     /// How many looks in a row failed.
     pub failures: u32,
-    /// When the breaker lets the next probe through; none while it is closed.
-    pub breaker_until: Option<Timestamp>,
+    /// Where its breaker stands, whoever's call moved it there.
+    pub breaker: breaker::State,
 }
 
 /// The state of the connection to a runtime.

@@ -212,6 +212,11 @@ impl Shared {
     pub fn publish(&self) {
         let now = self.now();
         let mut picture = self.memory().picture(now);
+        for (name, runtime) in &mut picture.runtimes {
+            if let Some(slot) = self.slot(name) {
+                runtime.breaker = slot.breaker().state();
+            }
+        }
         // When a failed object is tried again only the controller knows: it arms the timers.
         let failed: Vec<ObjectKey> =
             picture.histories.iter().filter(|(_, it)| it.failure.is_some()).map(|(key, _)| key.clone()).collect();

@@ -4,6 +4,7 @@ mod activity;
 mod chat;
 pub mod comfyui;
 mod comfyui_work;
+pub mod gate;
 pub mod llama_server;
 pub mod llama_swap;
 pub mod ollama;

@@ -1,5 +1,6 @@
 //! A server that speaks OpenAI's protocol and nothing else: its list, chats, vectors, speech and transcripts.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use axum::response::Response;
@@ -40,8 +41,13 @@ impl Default for Has {
 
 /// A running double.
 pub async fn start(has: Has) -> Server {
+    start_at(([127, 0, 0, 1], 0).into(), has).await
+}
+
+/// At an address of the test's choice.
+pub async fn start_at(address: SocketAddr, has: Has) -> Server {
     let has = Arc::new(has);
-    Server::start(move |asked| {
+    Server::start_at(address, move |asked| {
         let has = has.clone();
         async move { serve(&has, &asked) }.boxed()
     })

@@ -14,9 +14,9 @@ use crate::double::server::{Mood, Server};
 use super::conformance::{Asked, Subject, Work, conform};
 use super::{adapter, file, in_time, invocation, spec};
 
-const MODEL: &str = "checkpoints/a.safetensors";
+pub const MODEL: &str = "checkpoints/a.safetensors";
 /// What may be asked while it is only looked at.
-const LOOKS: &[&str] =
+pub const LOOKS: &[&str] =
     &["GET /queue", "GET /system_stats", "GET /models/checkpoints", "GET /models/diffusion_models", "GET /ws"];
 
 fn graph() -> Value {
@@ -29,7 +29,7 @@ fn graph() -> Value {
     })
 }
 
-fn workflow() -> Value {
+pub fn workflow() -> Value {
     let inputs = json!({"prompt": "6.inputs.text", "seed": "3.seed", "steps": {"node": "3", "input": "steps"},
         "sampler": "3.sampler_name", "model": "4.ckpt_name"});
     json!({"workflow": graph(), "inputs": inputs})

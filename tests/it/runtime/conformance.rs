@@ -75,6 +75,7 @@ pub async fn conform(subject: &Subject) {
         a_runtime_that_cannot_load_says_so(subject).await;
     }
     a_task_loads_what_it_needs(subject).await;
+    observing_after_work_changes_nothing(subject).await;
     unknown_models_and_capabilities_are_refused(subject).await;
     settings_that_make_no_sense_are_refused(subject).await;
     let Abilities { loads, events, .. } = subject.adapter.abilities();
@@ -90,6 +91,7 @@ pub async fn conform_with_one_model(subject: Subject) {
     observing_changes_nothing(&stays).await;
     its_only_model_is_loaded_and_stays_so(&stays).await;
     a_task_loads_what_it_needs(&stays).await;
+    observing_after_work_changes_nothing(&stays).await;
     unknown_models_and_capabilities_are_refused(&stays).await;
     settings_that_make_no_sense_are_refused(&stays).await;
     a_task_that_is_dropped_leaves_the_runtime_usable(&stays).await;
@@ -148,6 +150,8 @@ async fn state(subject: &Subject) -> ModelState {
 }
 
 async fn observing_changes_nothing(subject: &Subject) {
+    let is_local = matches!(subject.adapter.kind(), AdapterKind::Builtin | AdapterKind::Exec);
+    assert!(is_local || subject.asked.is_some(), "what is asked of a runtime over HTTP is looked into");
     let before = subject.asked.as_ref().map_or(0, |asked| (asked.log)().len());
     let first = state(subject).await;
     assert_eq!(state(subject).await, first);
@@ -159,13 +163,30 @@ async fn observing_changes_nothing(subject: &Subject) {
         let mut events = in_time(subject.adapter.events()).await.unwrap();
         assert!(in_time(events.next()).await.unwrap().is_ok());
     }
+    is_harmless(asked, before);
+    assert_eq!(state(subject).await, first);
+}
+
+/// Whether all that was asked since `before` is on the list of what may be asked while it is only looked at.
+fn is_harmless(asked: &Asked, before: usize) {
     let looks = (asked.log)().split_off(before);
     assert!(!looks.is_empty(), "it was looked at");
     for (method, path) in looks {
         let look = format!("{method} {}", path.split('?').next().unwrap_or_default());
         assert!(asked.harmless.contains(&look.as_str()), "looking asked for {look}");
     }
+}
+
+/// A model that is loaded and a runtime that has worked have more to tell; being asked for it changes nothing either.
+async fn observing_after_work_changes_nothing(subject: &Subject) {
+    in_time(subject.adapter.run(task(subject, subject.model), Progress::ignored())).await.unwrap();
+    let before = subject.asked.as_ref().map_or(0, |asked| (asked.log)().len());
+    let first = state(subject).await;
     assert_eq!(state(subject).await, first);
+    if let Some(asked) = &subject.asked {
+        is_harmless(asked, before);
+    }
+    tidy(subject).await;
 }
 
 async fn a_runtime_that_cannot_load_says_so(subject: &Subject) {

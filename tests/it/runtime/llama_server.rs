@@ -16,8 +16,8 @@ use super::conformance::{Asked, Subject, Work, conform, conform_with_one_model};
 use super::{adapter, in_time, invocation, spec, text_of_run};
 
 /// All that observing may ask for.
-const HARMLESS: &[&str] = &["GET /health", "GET /metrics", "GET /models", "GET /models/sse", "GET /props"];
-const QWEN: &str = "org/qwen:7b";
+pub const HARMLESS: &[&str] = &["GET /health", "GET /metrics", "GET /models", "GET /models/sse", "GET /props"];
+pub const QWEN: &str = "org/qwen:7b";
 
 fn adapter_of(double: &Double, options: Value) -> Arc<dyn Adapter> {
     let limits = json!({"connect": "3s", "load": "20s", "run": "20s"});

@@ -17,7 +17,7 @@ use super::{adapter, file, in_time, invocation, spec, text_of_run};
 pub const VERSIONS: [Version; 5] = [Version::V234, Version::V235, Version::V238, Version::V250, Version::Newer];
 
 /// All that observing may ask for.
-const HARMLESS: &[&str] = &[
+pub const HARMLESS: &[&str] = &[
     "GET /api/events",
     "GET /api/metrics",
     "GET /api/metrics/activity",

@@ -1,5 +1,6 @@
 //! Runtimes: one conformance suite for every adapter, and what each must survive.
 
+mod bad_day;
 mod builtin;
 mod comfyui;
 mod conformance;

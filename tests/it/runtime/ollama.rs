@@ -15,8 +15,8 @@ use super::conformance::{Asked, Subject, Work, conform};
 use super::{adapter, in_time, invocation, spec, text_of_run};
 
 /// All that observing may ask for.
-const HARMLESS: &[&str] = &["GET /api/ps", "GET /api/tags", "GET /api/version"];
-const QWEN: &str = "org/qwen:7b";
+pub const HARMLESS: &[&str] = &["GET /api/ps", "GET /api/tags", "GET /api/version"];
+pub const QWEN: &str = "org/qwen:7b";
 
 fn adapter_of(double: &Double, options: Value) -> Arc<dyn Adapter> {
     let limits = json!({"connect": "3s", "load": "20s", "run": "20s"});

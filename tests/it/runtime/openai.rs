@@ -13,7 +13,7 @@ use crate::double::server::{Mood, Server};
 use super::conformance::{Asked, Subject, Work, conform};
 use super::{adapter, file, in_time, invocation, spec};
 
-const HARMLESS: &[&str] = &["GET /health", "GET /v1/models"];
+pub const HARMLESS: &[&str] = &["GET /health", "GET /v1/models"];
 
 fn adapter_of(server: &Server, options: Value) -> Arc<dyn Adapter> {
     let limits = json!({"connect": "2s", "load": "10s", "run": "10s"});

@@ -16,7 +16,8 @@ use super::conformance::{Asked, Subject, Work, conform};
 use super::{adapter, in_time, invocation, spec, text_of_run};
 
 /// All that observing may ask for.
-const HARMLESS: &[&str] = &["GET /v1/internal/health", "GET /v1/internal/model/info", "GET /v1/internal/model/list"];
+pub const HARMLESS: &[&str] =
+    &["GET /v1/internal/health", "GET /v1/internal/model/info", "GET /v1/internal/model/list"];
 
 fn adapter_of(server: &Server, connect: &str, options: Value) -> Arc<dyn Adapter> {
     let limits = json!({"connect": connect, "load": "10s", "run": "10s"});

@@ -14,7 +14,7 @@ use crate::double::tts_webui::{App, Has, Kind, model, start};
 use super::conformance::{Asked, Subject, Work, conform};
 use super::{adapter, file, in_time, invocation, spec, text_of_run};
 
-const KINDS: [(Kind, &str, &[&str]); 4] = [
+pub const KINDS: [(Kind, &str, &[&str]); 4] = [
     (Kind::TtsWebui, "tts-webui", &["GET /v1/audio/models"]),
     (Kind::Kokoro, "kokoro", &["GET /health", "GET /v1/models"]),
     (Kind::Speaches, "speaches", &["GET /health", "GET /v1/models"]),

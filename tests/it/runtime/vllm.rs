@@ -15,7 +15,7 @@ use super::conformance::{Asked, Subject, Work, conform};
 use super::{adapter, in_time, invocation, spec, text_of_run};
 
 /// All that observing may ask for.
-const HARMLESS: &[&str] =
+pub const HARMLESS: &[&str] =
     &["GET /health", "GET /is_paused", "GET /is_sleeping", "GET /metrics", "GET /v1/models", "GET /version"];
 
 fn adapter_of(server: &Server, options: Value) -> Arc<dyn Adapter> {

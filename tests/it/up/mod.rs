@@ -6,6 +6,7 @@ mod cuts;
 mod documents;
 pub mod harness;
 mod hostile;
+mod isolation;
 mod leases;
 mod runtimes;
 mod scheduler;

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use arcology::act::controller::breaker::State;
 use arcology::act::engine::picture::{Link, Picture, RuntimePicture, SourcePicture, SourceProblem};
 use arcology::core::{Commit, CommitSha, Digest, Name, ObjectKey, Observed, Revision, Timestamp};
 use arcology::decide::host_view::{GpuProcess, GpuView, Gpus, HostView, Hosts};
@@ -185,7 +186,7 @@ pub fn seen(view: RuntimeView, source: &str, seconds: i64) -> RuntimePicture {
         link: Link::Connected,
         last_seen: Some(at(seconds)),
         failures: 0,
-        breaker_until: None,
+        breaker: State::Closed { failures: 0 },
     }
 }
 
@@ -286,7 +287,7 @@ pub fn empty() -> Facts {
 pub fn stale() -> Facts {
     let mut swap = seen(swap_view(ModelState::Loaded), "swap /running", -240);
     swap.view = swap.view.failed("connection refused");
-    (swap.link, swap.failures, swap.breaker_until) = (Link::Down, 9, Some(at(40)));
+    (swap.link, swap.failures, swap.breaker) = (Link::Down, 9, State::Open { since: at(-20), until: at(40) });
     let mut local = seen(local_view(), "builtin", -1);
     local.view = Observed::unknown("builtin", "not looked at yet");
     (local.link, local.last_seen) = (Link::Reconnecting, None);

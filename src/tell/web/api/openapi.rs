@@ -75,6 +75,8 @@ const PATHS: [Path; 14] = [
             "models",
             "last_seen",
             "failures",
+            "breaker",
+            "breaker_since",
             "next_try_at",
         ],
         list: true,

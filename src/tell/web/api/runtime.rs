@@ -2,6 +2,7 @@
 
 use serde::Serialize;
 
+use crate::act::controller::breaker::State;
 use crate::act::engine::picture::{Link, RuntimePicture};
 use crate::core::{Kind, Name, ObjectKey, Reading, Timestamp};
 use crate::decide::reconcile::{Health, ObjectStatus};
@@ -50,7 +51,12 @@ pub struct RuntimeRow {
     pub models: Option<Vec<ModelView>>,
     pub last_seen: Option<Timestamp>,
     pub failures: u32,
-    /// When the next look is due after too many failures; null while it is looked at as usual.
+    /// `closed`: it is called as usual; `open`: it failed too often and is left alone until `next_try_at`; `half-open`: one
+    /// probe is on its way. Null while nobody tried to reach it.
+    pub breaker: Option<&'static str>,
+    /// Since when it is open, or the probe on its way; null while it is closed.
+    pub breaker_since: Option<Timestamp>,
+    /// When the next probe is due while it is open; null otherwise.
     pub next_try_at: Option<Timestamp>,
 }
 
@@ -140,6 +146,30 @@ impl<'a> RuntimeFacts<'a> {
         self.picture.map(|picture| picture.view.source().to_owned()).unwrap_or_default()
     }
 
+    /// Where its breaker stands.
+    #[must_use]
+    pub fn breaker(&self) -> Option<State> {
+        self.picture.map(|picture| picture.breaker)
+    }
+
+    /// When the next probe is due, while the breaker is open.
+    #[must_use]
+    pub fn next_try_at(&self) -> Option<Timestamp> {
+        match self.breaker()? {
+            State::Open { until, .. } => Some(until),
+            State::Closed { .. } | State::HalfOpen { .. } => None,
+        }
+    }
+
+    /// Since when the one probe of a half-open breaker is on its way.
+    #[must_use]
+    pub fn probe_since(&self) -> Option<Timestamp> {
+        match self.breaker()? {
+            State::HalfOpen { since } => Some(since),
+            State::Closed { .. } | State::Open { .. } => None,
+        }
+    }
+
     #[must_use]
     pub fn brief(&self) -> RuntimeBrief {
         RuntimeBrief {
@@ -178,8 +208,21 @@ impl<'a> RuntimeFacts<'a> {
             models: view.map(|view| view.models.clone()),
             last_seen: self.picture.and_then(|picture| picture.last_seen),
             failures: self.picture.map_or(0, |picture| picture.failures),
-            next_try_at: self.picture.and_then(|picture| picture.breaker_until),
+            breaker: self.breaker().map(breaker_word),
+            breaker_since: self.breaker().and_then(|state| match state {
+                State::Closed { .. } => None,
+                State::Open { since, .. } | State::HalfOpen { since } => Some(since),
+            }),
+            next_try_at: self.next_try_at(),
         }
+    }
+}
+
+fn breaker_word(state: State) -> &'static str {
+    match state {
+        State::Closed { .. } => "closed",
+        State::Open { .. } => "open",
+        State::HalfOpen { .. } => "half-open",
     }
 }
 

@@ -47,6 +47,8 @@ pub struct Tile {
     pub load: String,
     /// When the next look is due after too many failures.
     pub next_try: Option<Stamp>,
+    /// Since when the one probe of a runtime that failed too often is on its way.
+    pub probe_since: Option<Stamp>,
 }
 
 /// A model on a tile.
@@ -80,7 +82,8 @@ impl Tile {
             reason: runtime.reason(),
             version: view.and_then(|view| view.version.clone()),
             load: load(view, &reading),
-            next_try: Stamp::maybe(runtime.picture.and_then(|picture| picture.breaker_until), facts.now),
+            next_try: Stamp::maybe(runtime.next_try_at(), facts.now),
+            probe_since: Stamp::maybe(runtime.probe_since(), facts.now),
             seen,
             chips,
             more,
