@@ -71,6 +71,7 @@ const PATHS: [Path; 14] = [
             "version",
             "in_flight",
             "queued",
+            "works",
             "models",
             "last_seen",
             "failures",
