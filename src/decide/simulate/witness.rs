@@ -142,6 +142,10 @@ impl Witness {
                     Record::Begin { at, verb: ClaimVerb::Unload, .. } if self.is_wanted(at) => {
                         self.displaced.insert(at.clone());
                     }
+                    // It did not make way; if it is gone all the same, somebody else did that.
+                    Record::Finish { at, verb: ClaimVerb::Unload, result: Err(_), .. } => {
+                        self.displaced.remove(at);
+                    }
                     _ => {}
                 }
                 self.writes.insert(*id, record.clone());
