@@ -178,7 +178,8 @@ impl Witness {
         let shared = self.leases.values().filter(|lease| !lease.exclusive && lease.gpus.contains(gpu));
         let leased: f64 = shared.filter_map(|lease| lease.vram_gb).sum();
         let residents = self.residents(gpu);
-        let stays: f64 = residents.iter().filter(|(other, _)| self.is_wanted(other)).map(|(_, gb)| gb).sum();
+        let stays = residents.iter().filter(|(other, _)| self.is_wanted(other) || self.is_ignored(other));
+        let stays: f64 = stays.map(|(_, gb)| gb).sum();
         foreign + leased + stays + card.reserve_gb + self.cost_gb(at) <= card.total_gb
     }
 
@@ -240,6 +241,13 @@ impl Witness {
     #[must_use]
     pub fn is_wanted(&self, at: &ModelAt) -> bool {
         matches!(self.config.pins.get(at), Some(Pin::Copilot | Pin::Loaded))
+    }
+
+    /// Whether no loadout names a model where `unlisted: ignore` holds: nothing sends it away.
+    fn is_ignored(&self, at: &ModelAt) -> bool {
+        let host = self.config.runtimes.get(&at.runtime).and_then(|runtime| self.config.hosts.get(&runtime.host));
+        !self.config.pins.contains_key(at) && host.is_some_and(|host| host.unlisted == Pin::Ignored)
+            || self.config.pins.get(at) == Some(&Pin::Ignored)
     }
 
     /// The GPU of a runtime.

@@ -20,7 +20,7 @@ use futures::{FutureExt as _, StreamExt as _};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use super::conformance::{Subject, Work, conform};
+use super::conformance::{Subject, Work, conform_for_real};
 use super::real::{self, free_port};
 use super::{adapter, in_time, invocation, spec, text_of_run};
 
@@ -156,7 +156,7 @@ async fn the_real_llama_swap_conforms() {
     let view = adapter.observe().await.unwrap();
     real::driven("llama-swap", &view.version.unwrap_or_default());
     let client = directly(&swap);
-    conform(&Subject {
+    conform_for_real(&Subject {
         adapter,
         model: "org/qwen:7b",
         work: Work::summary(),

