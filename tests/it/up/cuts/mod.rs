@@ -9,7 +9,7 @@ mod scene;
 mod story;
 mod truth;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::fmt;
 use std::str::FromStr;
 use std::sync::Mutex;
@@ -23,15 +23,18 @@ use story::{Fate, Story};
 const ONE_CASE: &str = "ARCOLOGY_CUT";
 /// How many cases are tried at once: they mostly wait.
 const AT_ONCE: usize = 4;
-/// Steps that every story has. The scheduler's own loads come on top of them, where a task is there before the loadout.
-const STEPS: [&str; 7] = [
-    "apply_revision",
-    "attempt_end",
-    "attempt_start",
-    "drop_inventory",
-    "journal_begin",
-    "journal_finish",
-    "tasks_accept",
+/// How often every life that is not cut short takes each step. Whether the scheduler or the loadout comes first to load
+/// what the first task needs is a race, whose one way takes an entry in the journal and whose other a call of the scheduler.
+const AT_LEAST: [(&str, usize); 9] = [
+    ("apply_revision", 3),
+    ("attempt_end", 4),
+    ("attempt_start", 4),
+    ("call_begin", 1),
+    ("call_finish", 1),
+    ("drop_inventory", 2),
+    ("journal_begin", 9),
+    ("journal_finish", 9),
+    ("tasks_accept", 4),
 ];
 
 #[test]
@@ -48,8 +51,8 @@ fn a_crash_before_or_after_any_durable_step_converges() {
         let work = || {
             while let Some(case) = next(&cases, &failed) {
                 match case.tried(&outside) {
-                    Ok(true) => {}
-                    Ok(false) => missed.lock().unwrap().push(case.to_string()),
+                    Ok(reached) if reached || !case.always_comes() => {}
+                    Ok(_) => missed.lock().unwrap().push(case.to_string()),
                     Err(wrong) => failed.lock().unwrap().push(wrong),
                 }
             }
@@ -60,12 +63,8 @@ fn a_crash_before_or_after_any_durable_step_converges() {
     });
     let (missed, failed) = (missed.into_inner().unwrap(), failed.into_inner().unwrap());
     assert!(failed.is_empty(), "{}", failed.join("\n\n"));
-    // One life differs a little from another: what comes first may spare something that comes later.
-    assert!(missed.len() <= MISSED_MAX, "too many cases never came: {missed:?}");
+    assert!(missed.is_empty(), "cases that always come never came: {missed:?}");
 }
-
-/// How many cases may not come up when they are tried.
-const MISSED_MAX: usize = 4;
 
 /// The next case, unless one has failed already.
 fn next(cases: &Mutex<Vec<Case>>, failed: &Mutex<Vec<String>>) -> Option<Case> {
@@ -84,8 +83,10 @@ fn cases(outside: &Runtime) -> Vec<Case> {
         let sides = [Side::Before, Side::After];
         cases.extend(sides.map(|side| Case { side, step: step.to_owned(), nth: *nth }));
     }
-    let found: BTreeSet<&str> = seen.into_keys().collect();
-    assert!(found.is_superset(&BTreeSet::from(STEPS)), "a step has gone that must be tried: {found:?}");
+    for (step, at_least) in AT_LEAST {
+        let found = seen.get(step).copied().unwrap_or_default();
+        assert!(found >= at_least, "{step} must be tried {at_least} times, and came {found} times");
+    }
     cases.reverse();
     cases
 }
@@ -174,6 +175,11 @@ impl FromStr for Case {
 }
 
 impl Case {
+    /// Whether it comes in every life, and not only where something else came first.
+    fn always_comes(&self) -> bool {
+        AT_LEAST.iter().any(|(step, at_least)| *step == self.step && self.nth <= *at_least)
+    }
+
     /// Whether the program died there; an error says what was wrong in the end.
     fn tried(&self, outside: &Runtime) -> Result<bool, String> {
         let cut = Cut::at(self.side, Step::Named(self.step.clone(), self.nth));

@@ -22,7 +22,7 @@ pub enum Stage {
     Begin,
     /// The first loadout wants another model and no longer one of the two.
     Change,
-    /// A person submits a task with an idempotency key.
+    /// A person submits a task with an idempotency key, for a model that no loadout asks for: the scheduler loads it.
     Submit,
     /// Both loadouts and a task are deleted; the other task is edited.
     Delete,
@@ -35,8 +35,9 @@ impl Stage {
     pub fn loaded(self) -> &'static [&'static str] {
         match self {
             Self::Begin => &["alpha", "beta", "delta"],
-            Self::Change | Self::Submit => &["beta", "delta", "gamma"],
-            Self::Delete => &["delta"],
+            Self::Change => &["beta", "delta", "gamma"],
+            Self::Submit => &["beta", "delta", "epsilon", "gamma"],
+            Self::Delete => &["delta", "epsilon"],
         }
     }
 
@@ -102,7 +103,7 @@ impl Clock for Anchored {
 
 impl Scene {
     pub fn new(outside: &Runtime) -> Self {
-        let models = ["alpha", "beta", "gamma", "delta"].map(Model::new).to_vec();
+        let models = ["alpha", "beta", "gamma", "delta", "epsilon"].map(Model::new).to_vec();
         let double = outside.block_on(Double::start(Version::V250, models));
         double.state.change(|inner| inner.together = true);
         let clock = Arc::new(Anchored(Instant::now()));
@@ -194,12 +195,12 @@ impl Scene {
 /// The task that a person submits.
 pub fn submission() -> TaskSpec {
     serde_json::from_value(json!({"capability": "text.generate", "inputs": {"text": "submitted words"},
-        "target": {"model": "delta"}, "idempotency_key": "only-once"}))
+        "target": {"model": "epsilon"}, "idempotency_key": "only-once"}))
     .unwrap()
 }
 
 fn world(endpoint: &str) -> String {
-    let models = ["alpha", "beta", "gamma", "delta"].map(|name| {
+    let models = ["alpha", "beta", "gamma", "delta", "epsilon"].map(|name| {
         format!(
             "---\napiVersion: arcology/v1alpha1\nkind: Model\nmetadata: {{name: {name}}}\n\
              spec: {{type: llm, servedBy: [{{runtime: swap, as: {name}}}]}}\n"
