@@ -28,6 +28,7 @@ use crate::remember::store::{AuditEntry, Effects, NewIntent};
 use super::dispatch::{Refusal, effect};
 use super::observe;
 use super::shared::{Edge, Shared};
+use super::unfinished::Buried;
 use super::{intake, unfinished};
 
 /// How often a settled object is planned again although nothing happened.
@@ -51,13 +52,16 @@ pub async fn reconcile(shared: Arc<Shared>, run: Run<ObjectKey, Edge>, stop: Can
     };
     shared.touch();
     let Some(plan) = plan else {
-        shared.memory().bury(&key);
-        return Outcome::done();
+        return match unfinished::bury(&shared, &key).await {
+            Ok(Buried::ForGood) => Outcome::done(),
+            Ok(Buried::NotYet) => Outcome::resync(Duration::ZERO),
+            Err(error) => failed(&shared, &key, &error),
+        };
     };
     if let Err(error) = settle_bookkeeping(&shared, &key, &plan).await {
         return failed(&shared, &key, &error);
     }
-    if let Err(error) = unfinished::settle(&shared, &key, &plan).await {
+    if let Err(error) = unfinished::settle(&shared, &key, &plan.intents).await {
         return failed(&shared, &key, &error);
     }
     for intent in &plan.intents {

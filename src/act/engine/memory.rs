@@ -3,6 +3,8 @@
 //! Plain data behind one short lock. Methods compute; they never wait and never call out. The durable copy of all that
 //! must survive is the store's: whoever changes something here has written it there first.
 
+mod gone;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;

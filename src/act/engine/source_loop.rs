@@ -173,7 +173,8 @@ async fn apply(shared: &Arc<Shared>, snapshot: Snapshot) -> Report {
 
 /// What becomes of each object that is gone. Where the manifest or the policy says that deleting leaves the real thing alone,
 /// it is left. A runtime that goes together with what was loaded on it must be driven until that is undone, across a
-/// restart too: it is made to hold the same things, and so stays among the removed objects until they are gone.
+/// restart too: it is made to hold the same things, and so stays among the removed objects until they are gone. What an action
+/// that stands open may have made is held as well, so that it is seen to be gone, or undone.
 fn removals(shared: &Shared, assembly: &Assembly) -> Vec<Removal> {
     let now = shared.now();
     let undone = assembly.world.policy_for_all().prune;
@@ -182,8 +183,9 @@ fn removals(shared: &Shared, assembly: &Assembly) -> Vec<Removal> {
         let key = object.document.key.clone();
         let undo_by = (undone && object.document.prunes()).then(|| after(now, DELETION_DEADLINE));
         let left = match key.kind {
-            Kind::Runtime if undo_by.is_some() => shared.memory().left_on(&key.name, removed),
-            _ => Vec::new(),
+            _ if undo_by.is_none() => Vec::new(),
+            Kind::Runtime => shared.memory().left_on(&key.name, removed),
+            _ => shared.memory().maybe_made(&key),
         };
         let holds = left.iter().map(|target| super::carry_out::held(shared, &key, target, now)).collect();
         Removal { key, undo_by, holds }
@@ -274,6 +276,7 @@ async fn put_in_force(shared: &Arc<Shared>, assembly: Assembly, removals: &[Remo
         memory.world = Arc::new(world);
         observe::tell_world(shared, &memory, now);
         // Nobody may see a moment in which what is gone is neither in force nor being undone.
+        touched.iter().for_each(|key| memory.revive(key));
         for (object, removal) in changes.removed.iter().zip(removals) {
             memory.remove(object, removal, now);
         }

@@ -5,24 +5,54 @@
 //! so, and nobody wants it any more. What cannot be seen yet stays open.
 
 use crate::core::ObjectKey;
-use crate::decide::reconcile::inputs::TaskPhase;
-use crate::decide::reconcile::{ObjectPlan, Target, Verb};
-use crate::decide::view::ModelState;
+use crate::decide::reconcile::unfinished::{Seen, seen};
+use crate::decide::reconcile::{Intent, Target, Verb};
 use crate::remember::store::AuditEntry;
+use crate::remember::store::row::InventoryRow;
 
-use super::carry_out::{Trouble, believe, effects};
+use super::carry_out::{Trouble, believe, effects, held};
 use super::shared::Shared;
 
+/// Whether an object that is gone is forgotten.
+pub(super) enum Buried {
+    ForGood,
+    /// It may have made something that was not known: that is looked at.
+    NotYet,
+}
+
+/// Forgets an object that is gone and holds nothing. What an action that stands open may have made is held from now on, and so
+/// undone if it is there; where what it made is left alone, the action is given up.
+pub(super) async fn bury(shared: &Shared, key: &ObjectKey) -> Result<Buried, Trouble> {
+    let now = shared.now();
+    let is_undone = shared.memory().removed.contains_key(key);
+    let made = if is_undone { shared.memory().maybe_made(key) } else { Vec::new() };
+    for target in &made {
+        let row = InventoryRow { deleting_since: Some(now), ..held(shared, key, target, now) };
+        let result = shared.store.adopt(row).await;
+        shared.note_store(&result);
+        result?;
+        shared.memory().hold(key, target.clone(), now);
+    }
+    if !made.is_empty() {
+        return Ok(Buried::NotYet);
+    }
+    shared.memory().bury(key);
+    settle(shared, key, &[]).await?;
+    Ok(Buried::ForGood)
+}
+
 /// Ends the journal entries of an object that stand open, as far as it can be seen what became of them.
-pub(super) async fn settle(shared: &Shared, key: &ObjectKey, plan: &ObjectPlan) -> Result<(), Trouble> {
+pub(super) async fn settle(shared: &Shared, key: &ObjectKey, intents: &[Intent]) -> Result<(), Trouble> {
     let open = shared.memory().open_of(key);
     for row in open {
         let Ok(target) = serde_json::from_str::<Target>(&row.target) else { continue };
-        let wanted = plan.intents.iter().any(|intent| intent.verb.as_str() == row.verb && intent.target == target);
+        let Some(verb) = Verb::from_word(&row.verb) else { continue };
+        let wanted = intents.iter().any(|intent| intent.verb == verb && intent.target == target);
         if wanted {
             continue;
         }
-        let result = match seen(shared, &row.verb, &target) {
+        let found = seen(&shared.memory().inputs(shared.now()), verb, &target);
+        let result = match found {
             // An object that is forgotten will not be looked at again.
             Seen::Unknown if shared.memory().answers_for(key) => continue,
             Seen::Done => {
@@ -52,38 +82,4 @@ pub(super) async fn settle(shared: &Shared, key: &ObjectKey, plan: &ObjectPlan) 
         shared.memory().note_closed(&result?);
     }
     Ok(())
-}
-
-/// What is seen of an action that may have happened.
-enum Seen {
-    Done,
-    NotDone,
-    /// Nothing fresh, or it is on its way.
-    Unknown,
-}
-
-fn seen(shared: &Shared, verb: &str, target: &Target) -> Seen {
-    let now = shared.now();
-    let memory = shared.memory();
-    let done = match target {
-        Target::Model { runtime, served_as, .. } => {
-            let Some(view) = memory.inputs(now).fresh_view(runtime) else {
-                // What is no longer driven will never be seen.
-                return if memory.driven(runtime).is_some() { Seen::Unknown } else { Seen::NotDone };
-            };
-            match view.model(served_as).map_or(ModelState::Unloaded, |model| model.state) {
-                ModelState::Loaded => verb == Verb::Load.as_str(),
-                ModelState::Unloaded => verb == Verb::Unload.as_str(),
-                ModelState::Loading | ModelState::Unloading | ModelState::Unknown => return Seen::Unknown,
-            }
-        }
-        Target::Task { id } => match memory.tasks.get(id).map(|fact| fact.phase) {
-            Some(TaskPhase::Cancelled) => true,
-            Some(TaskPhase::Waiting | TaskPhase::Running | TaskPhase::Done | TaskPhase::Failed) => {
-                verb == Verb::Enqueue.as_str()
-            }
-            None => false,
-        },
-    };
-    if done { Seen::Done } else { Seen::NotDone }
 }

@@ -302,6 +302,7 @@ impl<M: Machine> Core<M> {
                 return;
             }
             match entry.remove() {
+                Later::Write(Record::LeaseGranted { id, holder }) => self.grant_again(id, holder),
                 Later::Write(record) => self.write(record),
                 Later::Tell(event) => self.events.push_back(event),
             }

@@ -18,9 +18,15 @@ pub(super) struct Lease {
     request: LeaseRequest,
     /// Its end is being written.
     ending: bool,
+    /// A grant that the disk did not take was not written again, because the end came first.
+    is_grant_left: bool,
 }
 
 impl Lease {
+    fn new(request: LeaseRequest) -> Self {
+        Self { request, ending: false, is_grant_left: false }
+    }
+
     pub(super) fn is_held(&self) -> bool {
         self.request.held
     }
@@ -35,7 +41,7 @@ impl<M: Machine> Core<M> {
         if self.leases.contains_key(&lease.id) {
             return;
         }
-        self.leases.insert(Arc::clone(&lease.id), Lease { request: lease.clone(), ending: false });
+        self.leases.insert(Arc::clone(&lease.id), Lease::new(lease.clone()));
         self.write(Record::LeaseAsked { lease: Box::new(lease), by });
     }
 
@@ -44,7 +50,7 @@ impl<M: Machine> Core<M> {
         if request.held {
             self.begin_spans(&request, now);
         }
-        self.leases.insert(Arc::clone(&request.id), Lease { request: request.clone(), ending: false });
+        self.leases.insert(Arc::clone(&request.id), Lease::new(request.clone()));
         self.events.push_back(Event::LeaseAsked(Box::new(request)));
     }
 
@@ -61,6 +67,16 @@ impl<M: Machine> Core<M> {
         }
         let holder = lease.request.holder.clone();
         self.write(Record::LeaseGranted { id: Arc::clone(id), holder });
+    }
+
+    /// Writes a grant that the disk did not take, unless it came to an end meanwhile: nobody may be let onto a GPU that
+    /// the scheduler has given to somebody else since.
+    pub(super) fn grant_again(&mut self, id: LeaseId, holder: String) {
+        match self.leases.get_mut(&id) {
+            None => {}
+            Some(lease) if lease.ending => lease.is_grant_left = true,
+            Some(_) => self.write(Record::LeaseGranted { id, holder }),
+        }
     }
 
     pub(super) fn granted(&mut self, id: LeaseId, now: Moment) {
@@ -110,8 +126,10 @@ impl<M: Machine> Core<M> {
 
     /// That a person gave it back is not on disk: it goes on, and they are told.
     pub(super) fn lease_goes_on(&mut self, id: &LeaseId) {
-        if let Some(lease) = self.leases.get_mut(id) {
-            lease.ending = false;
+        let Some(lease) = self.leases.get_mut(id) else { return };
+        lease.ending = false;
+        if std::mem::take(&mut lease.is_grant_left) {
+            self.grant(id);
         }
     }
 }

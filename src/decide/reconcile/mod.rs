@@ -27,6 +27,7 @@ pub mod status;
 pub mod task;
 #[cfg(test)]
 mod tests;
+pub mod unfinished;
 
 pub use history::{Correction, Failure, ObjectHistory};
 pub use inputs::{Holding, Inputs, LoadHistory, TaskFact, held_since};

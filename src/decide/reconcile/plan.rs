@@ -81,6 +81,21 @@ impl Verb {
             Self::Cancel => "cancel",
         }
     }
+
+    /// The verb of a word, as a journal has it.
+    #[must_use]
+    pub fn from_word(word: &str) -> Option<Self> {
+        [Self::Unload, Self::Load, Self::Enqueue, Self::Cancel].into_iter().find(|verb| verb.as_str() == word)
+    }
+
+    /// Whether something is there afterwards that was not, and has to be undone one day.
+    #[must_use]
+    pub fn makes(self) -> bool {
+        match self {
+            Self::Load | Self::Enqueue => true,
+            Self::Unload | Self::Cancel => false,
+        }
+    }
 }
 
 /// What it is done to.

@@ -8,6 +8,7 @@ use super::memory::Room;
 use super::reason::Reason;
 use super::state::State;
 use super::table::{Lock, ModelIx, Phase};
+use crate::decide::view::ModelState;
 
 impl State {
     pub(super) fn claim(&mut self, at: &ModelAt, verb: ClaimVerb, now: Moment, out: &mut Vec<Decision>) {
@@ -24,12 +25,13 @@ impl State {
             return out.push(Decision::Refuse { at, reason });
         }
         let model = &mut self.table.models[ix];
-        model.told = None;
-        match (verb, model.phase) {
-            (ClaimVerb::Load, Phase::Loaded) | (ClaimVerb::Unload, Phase::Unloaded) => {}
-            (ClaimVerb::Load, _) => model.phase = Phase::Loading { ours: true },
-            (ClaimVerb::Unload, _) => model.phase = Phase::Unloading { ours: true },
-        }
+        // What is so already stays so unless a look says otherwise, also when the call fails.
+        (model.phase, model.told) = match (verb, model.phase) {
+            (ClaimVerb::Load, Phase::Loaded) => (Phase::Loaded, Some(ModelState::Loaded)),
+            (ClaimVerb::Unload, Phase::Unloaded) => (Phase::Unloaded, Some(ModelState::Unloaded)),
+            (ClaimVerb::Load, _) => (Phase::Loading { ours: true }, None),
+            (ClaimVerb::Unload, _) => (Phase::Unloading { ours: true }, None),
+        };
         out.push(Decision::Admit { at });
     }
 

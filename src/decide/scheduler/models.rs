@@ -138,8 +138,10 @@ impl State {
     fn model_seen(&mut self, ix: ModelIx, state: ModelState, now: Moment) {
         let phase = self.table.models[ix].phase;
         let ours = matches!(phase, Phase::Loading { ours: true } | Phase::Unloading { ours: true });
-        if ours {
+        if ours || self.table.models[ix].told.is_some() {
             self.table.models[ix].told = Some(state);
+        }
+        if ours {
             return;
         }
         match state {

@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
-use crate::core::{ObjectKey, Revision};
+use crate::core::{ObjectKey, Revision, Timestamp};
 use crate::decide::reconcile::{Holding, ObjectHistory, Target, Verb};
 use crate::declare::world::Object;
 
@@ -46,40 +46,25 @@ pub struct Audit {
     pub cause: String,
 }
 
+/// An object that is gone from the repository.
+#[derive(Clone, Debug)]
+pub struct Removal {
+    pub object: Arc<Object>,
+    /// Since when and by when what it made is undone; none when that is left alone.
+    pub undo: Option<(Timestamp, Timestamp)>,
+    /// What it holds besides what it is known to hold.
+    pub holds: Vec<Holding>,
+}
+
 /// What the loop writes around plans. Each is one transaction.
 #[derive(Clone, Debug)]
 pub enum Write {
-    Apply {
-        revision: Revision,
-        objects: Vec<Arc<Object>>,
-        removed: Vec<Arc<Object>>,
-    },
-    Hold {
-        object: ObjectKey,
-        holding: Holding,
-    },
-    Release {
-        object: ObjectKey,
-        target: Target,
-    },
-    /// First phase of a deletion: what it holds is marked, and it is kept until that is undone.
-    Delete {
-        object: Arc<Object>,
-        holdings: Vec<Holding>,
-    },
-    Begin {
-        id: u64,
-        action: Action,
-    },
-    Finish {
-        id: u64,
-        effect: Effect,
-        audit: Option<Audit>,
-    },
-    Note {
-        object: ObjectKey,
-        history: ObjectHistory,
-    },
+    Apply { revision: Revision, objects: Vec<Arc<Object>>, removed: Vec<Removal> },
+    Hold { object: ObjectKey, holding: Holding },
+    Release { object: ObjectKey, target: Target },
+    Begin { id: u64, action: Action },
+    Finish { id: u64, effect: Effect, audit: Option<Audit> },
+    Note { object: ObjectKey, history: ObjectHistory },
 }
 
 impl Write {
@@ -90,7 +75,6 @@ impl Write {
             Self::Apply { revision, .. } => format!("apply {revision}"),
             Self::Hold { object, holding } => format!("{object} holds {}", holding.target),
             Self::Release { object, target } => format!("{object} lets go of {target}"),
-            Self::Delete { object, .. } => format!("{} is to be undone", object.document.key),
             Self::Begin { id, action } => {
                 format!("{}: {} {} ({id})", action.object, action.verb.as_str(), action.target)
             }
@@ -177,15 +161,6 @@ impl Tables {
             Write::Apply { revision, objects, removed } => self.apply(revision, objects, removed),
             Write::Hold { object, holding } => self.hold(object, holding),
             Write::Release { object, target } => self.release(object, target),
-            Write::Delete { object, holdings } => {
-                let key = &object.document.key;
-                if holdings.is_empty() {
-                    self.removed.remove(key);
-                } else {
-                    self.removed.insert(key.clone(), Arc::clone(object));
-                    self.inventory.insert(key.clone(), holdings.clone());
-                }
-            }
             Write::Begin { id, action } => drop(self.journal.insert(*id, action.clone())),
             Write::Finish { id, effect, audit } => {
                 let Some(action) = self.journal.get_mut(id) else { return };
@@ -196,28 +171,54 @@ impl Tables {
                     Effect::Hold(holding) => self.hold(&object, holding),
                     Effect::Release(target) => self.release(&object, target),
                 }
+                self.sweep();
                 self.audit.extend(audit.clone());
             }
             Write::Note { object, history } => drop(self.histories.insert(object.clone(), history.clone())),
         }
     }
 
-    fn apply(&mut self, revision: &Revision, objects: &[Arc<Object>], removed: &[Arc<Object>]) {
+    fn apply(&mut self, revision: &Revision, objects: &[Arc<Object>], removed: &[Removal]) {
         for object in objects {
-            self.removed.remove(&object.document.key);
-            self.objects.insert(object.document.key.clone(), Arc::clone(object));
-        }
-        for object in removed {
             let key = &object.document.key;
-            self.objects.remove(key);
-            if self.inventory.contains_key(key) {
-                self.removed.insert(key.clone(), Arc::clone(object));
+            self.removed.remove(key);
+            for holding in self.inventory.get_mut(key).into_iter().flatten() {
+                (holding.deleting_since, holding.deadline) = (None, None);
             }
+            self.objects.insert(key.clone(), Arc::clone(object));
         }
+        for removal in removed {
+            self.bury(removal);
+        }
+        self.sweep();
         self.revision = Some(revision.clone());
         self.applied += 1;
         let (result, cause) = ("ok".to_owned(), format!("apply {}", self.applied));
         self.audit.push(Audit { verb: "apply".into(), object: revision.to_string(), result, cause });
+    }
+
+    fn bury(&mut self, removal: &Removal) {
+        let key = &removal.object.document.key;
+        self.objects.remove(key);
+        let Some((since, deadline)) = removal.undo else {
+            self.inventory.remove(key);
+            return;
+        };
+        self.removed.insert(key.clone(), Arc::clone(&removal.object));
+        for holding in &removal.holds {
+            self.hold(key, holding);
+        }
+        for holding in self.inventory.get_mut(key).into_iter().flatten() {
+            holding.deleting_since.get_or_insert(since);
+            holding.deadline.get_or_insert(deadline);
+        }
+    }
+
+    /// Forgets removed objects that hold nothing and for which nothing is under way.
+    fn sweep(&mut self) {
+        let (inventory, journal) = (&self.inventory, &self.journal);
+        let under_way = |key: &ObjectKey| journal.values().any(|action| action.open && action.object == *key);
+        self.removed.retain(|key, _| inventory.contains_key(key) || under_way(key));
     }
 
     fn hold(&mut self, object: &ObjectKey, holding: &Holding) {
@@ -232,8 +233,8 @@ impl Tables {
             holdings.retain(|held| held.target != *target);
             if holdings.is_empty() {
                 self.inventory.remove(object);
-                self.removed.remove(object);
             }
         }
+        self.sweep();
     }
 }

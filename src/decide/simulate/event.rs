@@ -5,7 +5,7 @@ use crate::decide::dispatch::{Record, WriteId};
 use crate::decide::scheduler::{LeaseId, Request, TaskSeq};
 use crate::declare::world::Assembly;
 
-use super::disk::Write;
+use super::disk::{Removal, Write};
 use super::machines::CallId;
 
 /// What is due.
@@ -134,7 +134,7 @@ pub(super) enum Put {
 pub enum Whom {
     Nobody,
     Job(ObjectKey),
-    Revision(Box<Assembly>),
+    Revision(Box<Assembly>, Vec<Removal>),
     Dispatcher(WriteId),
     /// Who submitted a task, with its label.
     Submitter {

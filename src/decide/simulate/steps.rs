@@ -1,6 +1,9 @@
 //! What comes from outside: the steps of the script, faults among them, and the program's starts and ends.
 
-use super::event::Event;
+use crate::decide::reconcile::Holding;
+
+use super::disk::{Action, Effect, Write};
+use super::event::{Event, Whom};
 use super::program::Program;
 use super::program::memory::Memory;
 use super::run::Simulation;
@@ -8,6 +11,8 @@ use super::script::{Act, Fault};
 
 /// How soon the program hears of a commit.
 const NOTICE_MS: u64 = 5;
+/// How soon a program that could not start is started again.
+const START_AGAIN_MS: u64 = 1_000;
 
 impl Simulation<'_> {
     /// Whether it cannot happen while the machine sleeps that the program runs on.
@@ -73,18 +78,42 @@ impl Simulation<'_> {
 
     /// The program starts from what is on disk.
     pub(super) fn start(&mut self) {
+        if self.disk.full && self.disk.tables.journal.values().any(|action| action.open) {
+            // What stands open may have to be written about.
+            self.calendar.put(self.clocks.true_ms + START_AGAIN_MS, Event::Start);
+            return;
+        }
         self.clocks.restart();
         self.deed(format_args!("the program starts"));
         let memory = Memory::recover(&self.disk.tables);
-        let mut program = Program { memory, ..Program::default() };
-        for (id, action) in self.disk.tables.journal.iter().filter(|(_, action)| action.open) {
-            program.open.entry(action.object.clone()).or_default().insert(*id);
-        }
-        self.program = Some(program);
+        self.program = Some(Program { memory, ..Program::default() });
+        self.take_up_open_actions();
         self.start_dispatcher();
         self.align_observers();
         self.wake_actionable(|_| true);
         self.calendar.put(self.clocks.true_ms, Event::LookAtSource);
+    }
+
+    /// Actions that were under way are ended when their object is planned. What an object that is gone may have made is taken
+    /// into its inventory; where nobody answers for it any more the action is given up.
+    fn take_up_open_actions(&mut self) {
+        let open = self.disk.tables.journal.iter().filter(|(_, action)| action.open);
+        let open: Vec<(u64, Action)> = open.map(|(id, action)| (*id, action.clone())).collect();
+        let now = self.clocks.wall();
+        for (id, Action { object, verb, target, .. }) in open {
+            let Some(program) = &mut self.program else { return };
+            if !program.memory.answers_for(&object) {
+                let audit = self.audit_of(id, &verb, &object, "abandoned");
+                self.write_loop(Write::Finish { id, effect: Effect::Nothing, audit }, Whom::Nobody);
+                continue;
+            }
+            program.open.entry(object.clone()).or_default().insert(id);
+            if verb.makes() && !program.memory.world.objects.contains_key(&object) {
+                let holding = Holding { target, since: now, deleting_since: Some(now), deadline: None };
+                program.memory.hold(&object, holding.clone());
+                self.write_loop(Write::Hold { object, holding }, Whom::Nobody);
+            }
+        }
     }
 
     /// The program ends at once; nothing of it is left but what is on disk.

@@ -41,7 +41,7 @@ impl Simulation<'_> {
         match (whom, line) {
             (Whom::Nobody, _) => {}
             (Whom::Job(key), _) => self.job_written(&key, fate),
-            (Whom::Revision(assembly), _) => self.revision_written(*assembly, fate),
+            (Whom::Revision(assembly, removals), _) => self.revision_written(*assembly, &removals, fate),
             (Whom::Dispatcher(id), Line::Record(record)) => {
                 self.record_written(id, &record, fate, matches!(outcome, Put::Refused));
             }

@@ -4,11 +4,11 @@
 use std::collections::VecDeque;
 
 use crate::core::ObjectKey;
+use crate::decide::reconcile::unfinished::{self, Seen};
 use crate::decide::reconcile::{
     Bookkeeping, HoldReason, Holding, Intent, ObjectPlan, Sync, Target, Verb, drift_loop, held_since,
 };
 use crate::decide::scheduler::{ClaimVerb, ModelAt};
-use crate::decide::view::ModelState;
 
 use super::super::disk::{Action, Audit, Effect, Fate, Write};
 use super::super::event::{Event, Whom};
@@ -105,14 +105,17 @@ impl Simulation<'_> {
         let Some(plan) = plan else {
             // It is gone, and so is what failed about it.
             program.failures.remove(key);
-            return;
+            return self.bury(key);
         };
         let open = program.open.get(key).cloned().unwrap_or_default();
         let leftovers = open.into_iter().filter_map(|id| {
             let action = self.disk.tables.journal.get(&id).filter(|action| action.open)?;
             let wanted = plan.intents.iter().any(|one| one.verb == action.verb && one.target == action.target);
-            let view = runtime_of(&action.target).and_then(|at| program.memory.views.get(at)?.fresh(now));
-            (!wanted).then(|| (id, seen_done(view, action)))
+            match unfinished::seen(&program.memory.inputs(now), action.verb, &action.target) {
+                _ if wanted => None,
+                Seen::Unknown if program.memory.answers_for(key) => None,
+                seen => Some((id, seen == Seen::Done)),
+            }
         });
         let job = Job {
             leftovers: leftovers.collect(),
@@ -124,6 +127,34 @@ impl Simulation<'_> {
         };
         program.jobs.insert(key.clone(), job);
         self.step_job(key);
+    }
+
+    /// Forgets an object that is gone and holds nothing, unless an action that stands open may have made something.
+    fn bury(&mut self, key: &ObjectKey) {
+        let now = self.clocks.wall();
+        let Some(program) = &mut self.program else { return };
+        let open = program.open.get(key).cloned().unwrap_or_default();
+        let open: Vec<(u64, Action)> =
+            open.iter().filter_map(|id| Some((*id, self.disk.tables.journal.get(id)?.clone()))).collect();
+        let is_undone = program.memory.removed.contains_key(key);
+        let made = open.iter().filter(|(_, action)| is_undone && action.verb.makes());
+        let made: Vec<Target> = made.map(|(_, action)| action.target.clone()).collect();
+        for target in &made {
+            let holding = Holding { deleting_since: Some(now), ..self.held(target.clone()) };
+            self.believe(key, &Effect::Hold(holding.clone()));
+            self.write_loop(Write::Hold { object: key.clone(), holding }, Whom::Nobody);
+        }
+        if !made.is_empty() {
+            return self.wake_at(key, self.clocks.true_ms);
+        }
+        if let Some(program) = &mut self.program {
+            program.memory.bury(key);
+            program.open.remove(key);
+        }
+        for (id, action) in open {
+            let audit = self.audit_of(id, &action.verb, key, "abandoned");
+            self.write_loop(Write::Finish { id, effect: Effect::Nothing, audit }, Whom::Nobody);
+        }
     }
 
     /// The plan of an object, noted in its history.
@@ -359,7 +390,7 @@ impl Simulation<'_> {
             return;
         }
         program.failures.remove(key);
-        let Some(plan) = self.plan(key) else { return };
+        let Some(plan) = self.plan(key) else { return self.bury(key) };
         let hold_until = plan.status.hold.as_ref().and_then(|hold| hold.until);
         let wait_ms = if job.again || (job.carried && !plan.intents.is_empty()) {
             100
@@ -384,7 +415,7 @@ impl Simulation<'_> {
         }
     }
 
-    fn audit_of(&self, id: u64, verb: &Verb, key: &ObjectKey, result: &str) -> Option<Audit> {
+    pub fn audit_of(&self, id: u64, verb: &Verb, key: &ObjectKey, result: &str) -> Option<Audit> {
         Some(Audit {
             verb: verb.as_str().into(),
             object: key.to_string(),
@@ -397,21 +428,4 @@ impl Simulation<'_> {
 /// Whether the scheduler's letting go is what an object waits for.
 fn is_the_schedulers(reason: HoldReason) -> bool {
     matches!(reason, HoldReason::Lock | HoldReason::Lease | HoldReason::VramFull)
-}
-
-fn runtime_of(target: &Target) -> Option<&crate::core::Name> {
-    match target {
-        Target::Model { runtime, .. } => Some(runtime),
-        Target::Task { .. } => None,
-    }
-}
-
-fn seen_done(view: Option<&crate::decide::view::RuntimeView>, action: &Action) -> bool {
-    let (Some(view), Target::Model { served_as, .. }) = (view, &action.target) else { return false };
-    let state = view.model(served_as).map_or(ModelState::Unloaded, |model| model.state);
-    match action.verb {
-        Verb::Load => state == ModelState::Loaded,
-        Verb::Unload => state == ModelState::Unloaded,
-        Verb::Enqueue | Verb::Cancel => false,
-    }
 }

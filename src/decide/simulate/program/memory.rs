@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crate::core::{Name, ObjectKey, Observed, Timestamp};
+use crate::core::{Kind, Name, ObjectKey, Observed, Timestamp};
 use crate::decide::host_view::{Gpus, Hosts};
 use crate::decide::reconcile::{
     Hold, Holding, Inputs, LoadHistory, ObjectHistory, ObjectPlan, Sync, Target, TaskFact, drift_loop, plan_object,
@@ -12,7 +12,7 @@ use crate::decide::scheduler::SchedulerView;
 use crate::decide::view::RuntimeView;
 use crate::declare::world::{Object, World};
 
-use super::super::disk::Tables;
+use super::super::disk::{Removal, Tables};
 
 /// What the program believes.
 #[derive(Clone, Debug, Default)]
@@ -95,9 +95,59 @@ impl Memory {
                 self.inventory.remove(key);
             }
         }
-        if !self.inventory.contains_key(key) {
-            self.removed.remove(key);
+        self.bury(key);
+    }
+
+    /// Forgets a removed object that holds nothing.
+    pub fn bury(&mut self, key: &ObjectKey) {
+        if !self.inventory.contains_key(key) && self.removed.remove(key).is_some() {
+            self.forget(key);
         }
+    }
+
+    fn forget(&mut self, key: &ObjectKey) {
+        if !self.world.objects.contains_key(key) {
+            self.histories.remove(key);
+        }
+    }
+
+    /// Takes out an object that is gone, once that is on disk. A loadout or task that holds nothing is kept until it was
+    /// looked at once more, because an action for it may still be under way.
+    pub fn remove(&mut self, removal: &Removal) {
+        let key = &removal.object.document.key;
+        let Some((since, deadline)) = removal.undo else {
+            self.inventory.remove(key);
+            return self.forget(key);
+        };
+        for holding in &removal.holds {
+            self.hold(key, holding.clone());
+        }
+        match self.inventory.get_mut(key) {
+            Some(holdings) => {
+                for holding in holdings {
+                    holding.deleting_since.get_or_insert(since);
+                    holding.deadline.get_or_insert(deadline);
+                }
+            }
+            None if !matches!(key.kind, Kind::Loadout | Kind::Task) => return self.forget(key),
+            None => {}
+        }
+        self.removed.insert(key.clone(), Arc::clone(&removal.object));
+    }
+
+    /// What is gone and came back is no longer being deleted.
+    pub fn revive(&mut self, key: &ObjectKey) {
+        if self.removed.remove(key).is_some() {
+            for holding in self.inventory.get_mut(key).into_iter().flatten() {
+                (holding.deleting_since, holding.deadline) = (None, None);
+            }
+        }
+    }
+
+    /// Whether somebody answers for what an object makes.
+    #[must_use]
+    pub fn answers_for(&self, key: &ObjectKey) -> bool {
+        self.world.objects.contains_key(key) || self.removed.contains_key(key)
     }
 }
 

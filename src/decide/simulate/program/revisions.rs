@@ -7,7 +7,7 @@ use crate::core::{Kind, ObjectKey};
 use crate::decide::reconcile::{Holding, Target};
 use crate::declare::world::{Assembly, Object};
 
-use super::super::disk::{Fate, Write};
+use super::super::disk::{Fate, Removal, Write};
 use super::super::event::{Event, Whom};
 use super::super::run::Simulation;
 
@@ -31,40 +31,44 @@ impl Simulation<'_> {
             .filter(|(key, object)| before.get(*key).is_none_or(|old| !Arc::ptr_eq(old, object)))
             .map(|(_, object)| Arc::clone(object))
             .collect();
-        self.keep_driven(&assembly);
+        let removals = self.removals(&assembly);
         let revision = self.repository.head();
-        let removed = assembly.changes.removed.clone();
-        self.write_loop(Write::Apply { revision, objects, removed }, Whom::Revision(Box::new(assembly)));
+        let whom = Whom::Revision(Box::new(assembly), removals.clone());
+        self.write_loop(Write::Apply { revision, objects, removed: removals }, whom);
     }
 
-    /// A runtime that goes together with what was loaded on it is driven until that is undone: it holds the same things.
-    fn keep_driven(&mut self, assembly: &Assembly) {
-        let Some(program) = &self.program else { return };
-        if !program.memory.world.policy_for_all().prune {
-            return;
-        }
+    /// What becomes of each object that is gone. A runtime that goes together with what was loaded on it is driven until that
+    /// is undone: it is made to hold the same things. What an action that stands open may have made is undone too.
+    fn removals(&self, assembly: &Assembly) -> Vec<Removal> {
+        let now = self.clocks.wall();
+        let undone = assembly.world.policy_for_all().prune;
         let removed = &assembly.changes.removed;
-        let going = |key: &ObjectKey| {
-            program.memory.removed.contains_key(key) || removed.iter().any(|object| object.document.key == *key)
+        let removal = |object: &Arc<Object>| {
+            let undo = (undone && object.document.prunes()).then(|| (now, after(now, DELETION_DEADLINE)));
+            let holds = if undo.is_some() { self.left_by(&object.document.key, removed) } else { Vec::new() };
+            Removal { object: Arc::clone(object), undo, holds }
         };
-        let mut holds: Vec<(ObjectKey, Holding)> = Vec::new();
-        for object in removed.iter().filter(|object| object.document.key.kind == Kind::Runtime) {
-            let key = &object.document.key;
-            for (_, holdings) in program.memory.inventory.iter().filter(|(key, _)| going(key)) {
-                let on_it = |holding: &&Holding| matches!(&holding.target, Target::Model { runtime, .. } if *runtime == key.name);
-                holds.extend(holdings.iter().filter(on_it).map(|holding| (key.clone(), holding.clone())));
-            }
+        removed.iter().map(removal).collect()
+    }
+
+    fn left_by(&self, key: &ObjectKey, removed: &[Arc<Object>]) -> Vec<Holding> {
+        let Some(program) = &self.program else { return Vec::new() };
+        if key.kind != Kind::Runtime {
+            let open = program.open.get(key).into_iter().flatten().filter_map(|id| self.disk.tables.journal.get(id));
+            return open.filter(|action| action.verb.makes()).map(|action| self.held(action.target.clone())).collect();
         }
-        for (object, holding) in holds {
-            if let Some(program) = &mut self.program {
-                program.memory.hold(&object, holding.clone());
-            }
-            self.write_loop(Write::Hold { object, holding }, Whom::Nobody);
-        }
+        let going = |key: &ObjectKey| {
+            program.memory.removed.contains_key(key)
+                || removed.iter().any(|object| object.document.key == *key && object.document.prunes())
+        };
+        let on_it =
+            |holding: &&Holding| matches!(&holding.target, Target::Model { runtime, .. } if *runtime == key.name);
+        let holdings = program.memory.inventory.iter().filter(|(key, _)| going(key));
+        holdings.flat_map(|(_, holdings)| holdings).filter(on_it).map(|held| self.held(held.target.clone())).collect()
     }
 
     /// A revision reached the disk, or did not.
-    pub fn revision_written(&mut self, assembly: Assembly, fate: Fate) {
+    pub fn revision_written(&mut self, assembly: Assembly, removals: &[Removal], fate: Fate) {
         let now_ms = self.clocks.true_ms;
         let Some(program) = &mut self.program else { return };
         program.applying = false;
@@ -85,8 +89,9 @@ impl Simulation<'_> {
             changes.removed.len(),
             changes.quarantined.len()
         ));
-        for object in &changes.removed {
-            self.begin_deletion(object);
+        if let Some(program) = &mut self.program {
+            changes.added.iter().for_each(|key| program.memory.revive(key));
+            removals.iter().for_each(|removal| program.memory.remove(removal));
         }
         self.align_observers();
         self.tell_world();
@@ -114,28 +119,5 @@ impl Simulation<'_> {
         for key in keys {
             self.wake_at(&key, self.clocks.true_ms);
         }
-    }
-
-    fn begin_deletion(&mut self, object: &Arc<Object>) {
-        let now = self.clocks.wall();
-        let key = &object.document.key;
-        let Some(program) = &mut self.program else { return };
-        let prunes = object.document.prunes() && program.memory.world.policy_for_all().prune;
-        let mut holdings = program.memory.inventory.get(key).cloned().unwrap_or_default();
-        if holdings.is_empty() || !prunes {
-            program.memory.inventory.remove(key);
-            program.memory.histories.remove(key);
-            for holding in holdings {
-                self.write_loop(Write::Release { object: key.clone(), target: holding.target }, Whom::Nobody);
-            }
-            return;
-        }
-        for holding in &mut holdings {
-            holding.deleting_since.get_or_insert(now);
-            holding.deadline.get_or_insert(after(now, DELETION_DEADLINE));
-        }
-        program.memory.inventory.insert(key.clone(), holdings.clone());
-        program.memory.removed.insert(key.clone(), Arc::clone(object));
-        self.write_loop(Write::Delete { object: Arc::clone(object), holdings }, Whom::Nobody);
     }
 }
