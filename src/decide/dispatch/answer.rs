@@ -1,6 +1,7 @@
 //! What follows from a record being on disk, or not.
 
-use crate::decide::scheduler::{Moment, Reason, TaskSeq};
+use crate::decide::scheduler::view::Explanation;
+use crate::decide::scheduler::{Moment, Reason, State, TaskSeq};
 
 use super::core::{Core, Later, Machine, WRITE_AGAIN_MS};
 use super::input::NotWritten;
@@ -74,7 +75,18 @@ impl<M: Machine> Core<M> {
             reason: Reason::Backoff { until_ms, failed },
         }));
     }
+}
 
+impl Core<State> {
+    /// The answer to "why does it wait": the scheduler's, or that its end could not be written down yet, of which the
+    /// scheduler knows nothing.
+    #[must_use]
+    pub fn explain(&self, task: TaskSeq, now: Moment) -> Option<Explanation> {
+        self.machine.explain(task, now).or_else(|| Some(Explanation::of(self.unwritten(task)?, now)))
+    }
+}
+
+impl<M: Machine> Core<M> {
     /// Why a task that should be over is not: it could not be written down yet. The scheduler knows nothing of it.
     #[must_use]
     pub fn unwritten(&self, task: TaskSeq) -> Option<&Reason> {

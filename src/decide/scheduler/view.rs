@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use crate::core::{Name, Timestamp};
 
-use super::id::{GpuId, ModelAt, TaskSeq};
+use super::id::{GpuId, ModelAt, Moment, TaskSeq};
+use super::reason::Reason;
 
 /// What surfaces and the planner may see of the scheduler.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -120,6 +121,22 @@ pub struct Explanation {
     pub eta: Option<Eta>,
     /// Tasks that run before it.
     pub ahead: u64,
+}
+
+impl Explanation {
+    /// What there is to say of a reason that rests on nothing the scheduler has.
+    #[must_use]
+    pub fn of(reason: &Reason, now: Moment) -> Self {
+        Self {
+            why: reason.view(now),
+            chain: Vec::new(),
+            ruled_out: Vec::new(),
+            shortfall: None,
+            sooner: None,
+            eta: None,
+            ahead: 0,
+        }
+    }
 }
 
 /// How many tasks stand where.

@@ -205,20 +205,19 @@ impl Machines {
         }
     }
 
-    /// The runtime is done with the call.
-    pub fn end(&mut self, id: CallId) {
-        let Some(call) = self.calls.get(&id).cloned() else { return };
-        if call.answer.is_some() {
-            return;
-        }
+    /// The runtime is done with the call; whether that may have changed what it has loaded or works on.
+    pub fn end(&mut self, id: CallId) -> bool {
+        let Some(call) = self.calls.get(&id).filter(|call| call.answer.is_none()).cloned() else { return false };
+        let changes = call.ask != Ask::Observe;
         let Some(machine) = self.runtimes.get_mut(&call.runtime).filter(|m| m.up && m.life == call.life) else {
             // It restarted meanwhile: what it worked on is lost.
             self.answer(id, Answer::Failed(CallFault::Unreachable));
-            return;
+            return false;
         };
         let lies = call.mishap == Some(Mishap::Lies);
-        let answer = if lies && call.ask != Ask::Observe { Answer::Done } else { machine.end(id, &call.ask) };
+        let answer = if lies && changes { Answer::Done } else { machine.end(id, &call.ask) };
         self.answer(id, answer);
+        changes
     }
 
     /// Takes a call's answer for the one who waits for it: what came of it, or that nothing came in time. A call that the
@@ -430,15 +429,16 @@ impl Machine {
                 Answer::Done
             }
             Ask::Run { model, .. } => {
-                if self.runs.remove(&id).is_none() {
-                    return Answer::Failed(CallFault::RuntimeError);
-                }
+                // What it began to load gets there also when nobody waits for the work any more.
                 if let Some(state) = model.as_ref().and_then(|model| self.models.get_mut(model))
                     && *state == ModelState::Loading
                 {
                     *state = ModelState::Loaded;
                 }
-                Answer::Done
+                match self.runs.remove(&id) {
+                    Some(_) => Answer::Done,
+                    None => Answer::Failed(CallFault::RuntimeError),
+                }
             }
         }
     }

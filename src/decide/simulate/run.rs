@@ -230,7 +230,10 @@ impl<'a> Simulation<'a> {
             Event::Step(at) => self.take_step(at),
             Event::CallBegins(call) => self.machines.begin(call),
             Event::CallEnds(call) => {
-                self.machines.end(call);
+                if self.machines.end(call) {
+                    // The program may see it only at its next look.
+                    self.last_deed_ms = at_ms;
+                }
                 if let Some((after_ms, runtime, model)) = self.machines.aftermath(call) {
                     self.calendar.put(at_ms + after_ms, Event::Gone { runtime, model });
                 }

@@ -178,7 +178,9 @@ impl Witness {
         let shared = self.leases.values().filter(|lease| !lease.exclusive && lease.gpus.contains(gpu));
         let leased: f64 = shared.filter_map(|lease| lease.vram_gb).sum();
         let residents = self.residents(gpu);
-        let stays = residents.iter().filter(|(other, _)| self.is_wanted(other) || self.is_ignored(other));
+        let can_go = |at: &ModelAt| self.config.runtimes.get(&at.runtime).is_some_and(|runtime| runtime.loads);
+        let stays = |at: &ModelAt| self.is_wanted(at) || self.is_ignored(at) || !can_go(at);
+        let stays = residents.iter().filter(|(other, _)| stays(other));
         let stays: f64 = stays.map(|(_, gb)| gb).sum();
         foreign + leased + stays + card.reserve_gb + self.cost_gb(at) <= card.total_gb
     }

@@ -166,7 +166,7 @@ impl Work {
             Message::Explain { id, reply } => {
                 let now = self.shared.moment();
                 let task = self.core.seq_of(&id);
-                drop(reply.send(task.and_then(|task| self.core.machine().explain(task, now))));
+                drop(reply.send(task.and_then(|task| self.core.explain(task, now))));
             }
             Message::View { rows, reply } => {
                 drop(reply.send(self.look(rows)));

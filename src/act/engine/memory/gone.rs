@@ -27,3 +27,32 @@ impl Memory {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::core::Timestamp;
+    use crate::remember::store::row::JournalState;
+
+    #[test]
+    fn what_stands_open_may_have_made_something_only_where_it_was_to_make_it() {
+        let desk = ObjectKey::parse("Loadout/desk").unwrap();
+        let target = |id: &str| Target::Task { id: id.to_owned() };
+        let mut memory = Memory::default();
+        for (verb, id) in [("enqueue", "task-1"), ("cancel", "task-2"), ("juggle", "task-3")] {
+            memory.note_open(JournalRow {
+                id: format!("of {id}"),
+                object: desk.clone(),
+                verb: verb.to_owned(),
+                target: serde_json::to_string(&target(id)).unwrap(),
+                reason: String::new(),
+                revision: None,
+                state: JournalState::Open,
+                started_at: Timestamp::UNIX_EPOCH,
+                finished_at: None,
+                result: None,
+            });
+        }
+        assert_eq!(memory.maybe_made(&desk), [target("task-1")]);
+    }
+}

@@ -389,6 +389,45 @@ fn a_lease_that_runs_out_is_taken_back_on_disk_even_when_that_takes_two_tries() 
     assert!(!stage.heard().contains(&"LeaseReleased"), "the scheduler took it back itself");
 }
 
+/// A lease whose grant the disk did not take, and that then comes to an end.
+fn granted_on_a_full_disk(end: Input, script: Script) -> Stage {
+    let grant = vec![Decision::Grant { lease: "lease-1".into() }];
+    let mut stage = Stage::new(script.on("LeaseAsked", grant));
+    stage.give(Input::LeaseAsk { lease: Box::new(lease()), by: "Ada".into() }).written();
+    stage.unwritten(full());
+    stage.give(end);
+    assert!(matches!(stage.record().1, Record::LeaseEnded { .. }), "{:?}", stage.ops);
+    stage
+}
+
+#[test]
+fn a_grant_that_the_disk_did_not_take_is_not_written_once_the_lease_has_run_out() {
+    let expire = vec![Decision::Expire { lease: "lease-1".into(), held: true }];
+    let mut stage = granted_on_a_full_disk(Input::Tick, Script::default().on("Tick", expire));
+    stage.unwritten(full());
+    stage.now_ms = 1_000;
+    stage.give(Input::Tick);
+    assert!(matches!(stage.record().1, Record::LeaseEnded { .. }), "its end, and not its grant: {:?}", stage.ops);
+    stage.written();
+    stage.now_ms = 10_000;
+    stage.give(Input::Tick);
+    assert!(stage.ops.is_empty(), "{:?}", stage.ops);
+}
+
+#[test]
+fn a_lease_that_could_not_be_given_back_is_granted_after_all() {
+    let release = Input::LeaseRelease { id: "lease-1".into(), by: "Ada".into() };
+    let mut stage = granted_on_a_full_disk(release, Script::default());
+    let (end, _) = stage.record();
+    stage.now_ms = 1_000;
+    stage.give(Input::Tick);
+    assert!(stage.ops.is_empty(), "not while it is being given back: {:?}", stage.ops);
+    stage.give(Input::NotWritten(end, full()));
+    assert!(matches!(stage.record().1, Record::LeaseGranted { .. }));
+    stage.written();
+    assert_eq!(stage.core.lease_is_held("lease-1"), Some(true));
+}
+
 #[test]
 fn once_it_is_closing_nothing_new_is_begun_and_what_runs_is_written_as_interrupted_by_nobody() {
     let mut stage = running(Script::default().on("Ended", vec![start(1)]));

@@ -116,3 +116,25 @@ fn what_was_let_go_and_not_seen_since_is_unknown_and_the_look_that_saw_it_loaded
     scene.look_at(&[("s", Unloaded)], earlier(1));
     assert_eq!(held_since(&target, scene.inputs().runtimes, now()), now(), "no look saw it yet");
 }
+
+#[test]
+fn what_became_of_an_action_that_stands_open_is_told_from_what_is_seen_and_by_nothing_else() {
+    use super::unfinished::{Seen, seen};
+    let model = |at: &str| Target::Model { runtime: name(at), model: None, served_as: "s".into() };
+    let table = [
+        (Loaded, Verb::Load, Seen::Done),
+        (Loaded, Verb::Unload, Seen::NotDone),
+        (Unloaded, Verb::Load, Seen::NotDone),
+        (Unloaded, Verb::Unload, Seen::Done),
+        (ModelState::Loading, Verb::Load, Seen::Unknown),
+        (ModelState::Unloading, Verb::Unload, Seen::Unknown),
+        (ModelState::Unknown, Verb::Load, Seen::Unknown),
+    ];
+    for (state, verb, wanted) in table {
+        let scene = Scene::of(BASE).sees(&[("s", state)]);
+        assert_eq!(seen(&scene.inputs(), verb, &model("swap")), wanted, "{state:?} {verb:?}");
+    }
+    let scene = Scene::of(BASE);
+    assert_eq!(seen(&scene.inputs(), Verb::Load, &model("swap")), Seen::Unknown, "nobody looked yet");
+    assert_eq!(seen(&scene.inputs(), Verb::Load, &model("gone")), Seen::NotDone, "nobody will ever look");
+}

@@ -174,6 +174,24 @@ fn the_planner_is_told_when_a_load_or_an_unload_must_wait() {
 }
 
 #[test]
+fn what_is_loaded_stays_so_when_a_load_of_it_fails_unless_a_look_says_otherwise() {
+    let fails = |desk: &mut Desk| {
+        let (at, message) = (at("chat"), "it fell over".to_owned());
+        desk.apply(Event::LoadFailed { at, message, retry_ms: 1_000 });
+        desk.state.sums(desk.state.table.gpu(&gpu0()).unwrap()).unwrap().models
+    };
+    let mut desk = Desk::new(|_| {});
+    desk.seen("swap", &["chat"]);
+    let takes = desk.state.sums(desk.state.table.gpu(&gpu0()).unwrap()).unwrap().models;
+    assert!(takes > 0.0);
+    desk.apply(Event::Claim { at: at("chat"), verb: ClaimVerb::Load });
+    assert_eq!(fails(&mut desk), takes, "its memory is as taken as before");
+    desk.apply(Event::Claim { at: at("chat"), verb: ClaimVerb::Load });
+    desk.seen("swap", &[]);
+    assert_eq!(fails(&mut desk), 0.0, "it was seen to be gone");
+}
+
+#[test]
 fn nobody_knows_when_a_lease_ends_so_no_eta_is_made_up() {
     let mut desk = Desk::new(|_| {});
     for ms in [10_000, 20_000, 60_000] {
