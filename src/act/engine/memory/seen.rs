@@ -1,7 +1,6 @@
 //! What was seen of runtimes, hosts and GPUs, and how loads went. Looking is the observer's; here it is kept, and said whether it
 //! differs from what was known.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -39,11 +38,6 @@ impl Memory {
     pub fn forget_runtime(&mut self, runtime: &Name) {
         self.runtimes.remove(runtime);
         Arc::make_mut(&mut self.views).remove(runtime);
-    }
-
-    /// The last observations of every runtime.
-    pub fn views(&self) -> &BTreeMap<Name, Observed<RuntimeView>> {
-        &self.views
     }
 
     /// The last observation of a runtime.

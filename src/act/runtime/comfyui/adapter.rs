@@ -21,15 +21,13 @@ use super::{events, run};
 
 /// The largest answer that is read whole when it is no output: queues hold the graphs of all that wait.
 const BODY_BYTES_MAX: usize = 32 << 20;
-/// The largest output.
-const OUTPUT_BYTES_MAX: usize = 512 << 20;
+/// Bytes in the megabyte of the options.
+const MEGABYTE: usize = 1 << 20;
 
 /// A ComfyUI.
 #[derive(Debug)]
 pub struct Comfyui {
     pub(super) client: Client,
-    /// The same server, for outputs.
-    pub(super) files: Client,
     pub(super) timeouts: TimeoutsSpec,
     options: ComfyuiOptions,
 }
@@ -47,10 +45,14 @@ impl Comfyui {
         }
         Ok(Self {
             client: reach::client(name, spec, places, BODY_BYTES_MAX)?,
-            files: reach::client(name, spec, places, OUTPUT_BYTES_MAX)?,
             timeouts: spec.timeouts.clone(),
             options,
         })
+    }
+
+    /// The most bytes that all outputs of one task have together: they are held in memory until they are kept.
+    pub(super) fn outputs_bytes_max(&self) -> usize {
+        usize::try_from(self.options.outputs_mb.get()).unwrap_or(usize::MAX).saturating_mul(MEGABYTE)
     }
 
     pub(super) fn frees_after(&self) -> bool {

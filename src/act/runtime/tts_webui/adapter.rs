@@ -169,11 +169,7 @@ impl TtsWebui {
 
     async fn carry_out(&self, invocation: Invocation, progress: Progress) -> Result<Outcome, RuntimeError> {
         let capability = invocation.capability.clone();
-        let all = match self.server {
-            SpeechServer::TtsWebui | SpeechServer::Speaches => CAPABILITIES,
-            SpeechServer::Kokoro | SpeechServer::Openedai => &["audio.tts"],
-        };
-        reach::made_for(AdapterKind::TtsWebui, &capability, all)?;
+        reach::made_for(AdapterKind::TtsWebui, &capability, self.server.does())?;
         let _slot = slot(&self.slots).await?;
         let model = self.choose(invocation.model.as_deref()).await?;
         let api = Api::new(&self.client, &self.prompts, self.timeouts.run.get());

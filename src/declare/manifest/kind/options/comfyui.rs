@@ -27,12 +27,45 @@ pub struct ComfyuiOptions {
     pub model_folders: Vec<String>,
     /// Asks it to give up its memory after each task, when nothing else waits there.
     pub free_after: bool,
+    /// The most that all outputs of one task have together, in MB: 1 to 1024. They are held in memory until they are kept.
+    pub outputs_mb: OutputsMb,
+}
+
+/// Megabytes that the outputs of a task may have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(try_from = "u64")]
+pub struct OutputsMb(#[schemars(range(min = 1, max = 1024))] u64);
+
+impl OutputsMb {
+    const MAX: u64 = 1024;
+
+    #[must_use]
+    pub fn get(self) -> u64 {
+        self.0
+    }
+}
+
+impl Default for OutputsMb {
+    fn default() -> Self {
+        Self(64)
+    }
+}
+
+impl TryFrom<u64> for OutputsMb {
+    type Error = String;
+
+    fn try_from(megabytes: u64) -> Result<Self, String> {
+        match megabytes {
+            1..=Self::MAX => Ok(Self(megabytes)),
+            other => Err(format!("a whole number from 1 to {}, not {other}", Self::MAX)),
+        }
+    }
 }
 
 impl Default for ComfyuiOptions {
     fn default() -> Self {
         let model_folders = ["checkpoints", "diffusion_models"].map(str::to_owned).to_vec();
-        Self { workflows: BTreeMap::new(), model_folders, free_after: true }
+        Self { workflows: BTreeMap::new(), model_folders, free_after: true, outputs_mb: OutputsMb::default() }
     }
 }
 
@@ -285,5 +318,16 @@ mod tests {
         }
         let options: ComfyuiOptions = serde_json::from_value(json!({})).unwrap();
         assert!(options.free_after && options.model_folders == ["checkpoints", "diffusion_models"]);
+    }
+
+    #[test]
+    fn outputs_take_a_bounded_share_of_memory() {
+        let read =
+            |value: Value| serde_json::from_value::<ComfyuiOptions>(value).map(|options| options.outputs_mb.get());
+        assert_eq!(read(json!({})).unwrap(), 64);
+        assert_eq!(read(json!({"outputsMb": 1024})).unwrap(), 1024);
+        for wrong in [json!(0), json!(1025), json!(-1), json!("64")] {
+            assert!(read(json!({"outputsMb": wrong})).is_err(), "{wrong}");
+        }
     }
 }
