@@ -144,16 +144,16 @@ async fn change(
     adapter: &Arc<dyn Adapter>,
     again: &Arc<dyn Adapter>,
 ) {
-    for path in load {
-        in_time(again.unload(model)).await.unwrap();
-        gate.spoil(path, how);
-        check(case, how, gate, "load", &in_time(adapter.load(model)).await.unwrap_err());
-        gate.behave();
-    }
     for path in unload {
         in_time(again.load(model)).await.unwrap();
         gate.spoil(path, how);
         check(case, how, gate, "unload", &in_time(adapter.unload(model)).await.unwrap_err());
+        gate.behave();
+    }
+    for path in load {
+        in_time(again.unload(model)).await.unwrap();
+        gate.spoil(path, how);
+        check(case, how, gate, "load", &in_time(adapter.load(model)).await.unwrap_err());
         gate.behave();
     }
     in_time(again.unload(model)).await.unwrap();

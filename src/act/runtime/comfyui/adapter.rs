@@ -52,7 +52,7 @@ impl Comfyui {
 
     /// The most bytes that all outputs of one task have together: they are held in memory until they are kept.
     pub(super) fn outputs_bytes_max(&self) -> usize {
-        usize::try_from(self.options.outputs_mb.get()).unwrap_or(usize::MAX).saturating_mul(MEGABYTE)
+        usize::try_from(self.options.outputs_mb).unwrap_or(usize::MAX).saturating_mul(MEGABYTE)
     }
 
     pub(super) fn frees_after(&self) -> bool {

@@ -247,7 +247,12 @@ error ARC319 Task/d at `lead`: Runtime `swap` does not serve Model `lead`
             "Model",
             "m",
             "type: tts, servedBy: [{runtime: swap}, {runtime: inside}], capabilities: [text.summarize, audio.tts, ocr.pdf]"
-        ),]), @r#""#);
+        ),]), @r#"
+warning ARC324 Model/m at `audio.tts`: no runtime that serves this model offers `audio.tts`, so it is never used for that
+  = none of them can do it: have the model served by one whose adapter does (`openai`, `tts-webui`), or remove it here
+warning ARC324 Model/m at `ocr.pdf`: no runtime that serves this model offers `ocr.pdf`, so it is never used for that
+  = none of them can do it: have the model served by one with the adapter `comfyui` or `exec`, which can be told how, or remove it here
+"#);
     }
 
     #[test]
@@ -256,7 +261,7 @@ error ARC319 Task/d at `lead`: Runtime `swap` does not serve Model `lead`
             let endpoint = "host: desk, adapter: tts-webui, endpoint: 'http://127.0.0.1:7778'";
             manifest("Runtime", name, &format!("{endpoint}, capabilities: [audio.tts], options: {{server: {server}}}"))
         };
-        let pictures = "host: desk, adapter: comfyui, endpoint: 'http://127.0.0.1:8188', capabilities: []";
+        let pictures = "host: desk, adapter: comfyui, endpoint: 'http://127.0.0.1:8188'";
         let model = |name: &str, by: &str| {
             manifest("Model", name, &format!("type: asr, servedBy: [{by}], capabilities: [audio.transcribe]"))
         };
@@ -267,7 +272,14 @@ error ARC319 Task/d at `lead`: Runtime `swap` does not serve Model `lead`
             model("a", "{runtime: kokoro}, {runtime: pictures}, {runtime: speaches}"),
             model("b", "{runtime: kokoro}, {runtime: pictures}"),
             model("c", "{runtime: kokoro}"),
-        ]), @r#""#);
+        ]), @r#"
+warning ARC324 Model/a at `audio.transcribe`: no runtime that serves this model offers `audio.transcribe`, so it is never used for that
+  = add `audio.transcribe` to the capabilities of `speaches`, or remove it here
+warning ARC324 Model/b at `audio.transcribe`: no runtime that serves this model offers `audio.transcribe`, so it is never used for that
+  = say below `options.workflows` of `pictures` how it is done and add it to the capabilities there, or remove it here
+warning ARC324 Model/c at `audio.transcribe`: no runtime that serves this model offers `audio.transcribe`, so it is never used for that
+  = none of them can do it: have the model served by one whose adapter does (`llama-server`, `openai`, `tts-webui`, `vllm`), or remove it here
+"#);
     }
 
     #[test]

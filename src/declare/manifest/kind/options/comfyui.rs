@@ -13,6 +13,8 @@ use crate::core::text::nearest;
 
 /// The largest workflow, as JSON. Those of the web UI's gallery have some tens of KiB.
 pub const WORKFLOW_BYTES_MAX: usize = 1 << 20;
+/// The most that `outputsMb` may be.
+const OUTPUTS_MB_MAX: u64 = 1024;
 /// The most nodes of a workflow.
 pub const NODES_MAX: usize = 2_000;
 
@@ -28,44 +30,15 @@ pub struct ComfyuiOptions {
     /// Asks it to give up its memory after each task, when nothing else waits there.
     pub free_after: bool,
     /// The most that all outputs of one task have together, in MB: 1 to 1024. They are held in memory until they are kept.
-    pub outputs_mb: OutputsMb,
-}
-
-/// Megabytes that the outputs of a task may have.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
-#[serde(try_from = "u64")]
-pub struct OutputsMb(#[schemars(range(min = 1, max = 1024))] u64);
-
-impl OutputsMb {
-    const MAX: u64 = 1024;
-
-    #[must_use]
-    pub fn get(self) -> u64 {
-        self.0
-    }
-}
-
-impl Default for OutputsMb {
-    fn default() -> Self {
-        Self(64)
-    }
-}
-
-impl TryFrom<u64> for OutputsMb {
-    type Error = String;
-
-    fn try_from(megabytes: u64) -> Result<Self, String> {
-        match megabytes {
-            1..=Self::MAX => Ok(Self(megabytes)),
-            other => Err(format!("a whole number from 1 to {}, not {other}", Self::MAX)),
-        }
-    }
+    #[schemars(range(min = 1, max = 1024))]
+    #[serde(deserialize_with = "outputs_mb")]
+    pub outputs_mb: u64,
 }
 
 impl Default for ComfyuiOptions {
     fn default() -> Self {
         let model_folders = ["checkpoints", "diffusion_models"].map(str::to_owned).to_vec();
-        Self { workflows: BTreeMap::new(), model_folders, free_after: true, outputs_mb: OutputsMb::default() }
+        Self { workflows: BTreeMap::new(), model_folders, free_after: true, outputs_mb: 64 }
     }
 }
 
@@ -233,6 +206,13 @@ fn is_inside(path: &str) -> bool {
     !path.is_empty() && !path.contains('\\') && path.split('/').all(|part| !matches!(part, "" | "." | ".."))
 }
 
+fn outputs_mb<'de, D: Deserializer<'de>>(from: D) -> Result<u64, D::Error> {
+    match u64::deserialize(from)? {
+        megabytes @ 1..=OUTPUTS_MB_MAX => Ok(megabytes),
+        other => Err(serde::de::Error::custom(format_args!("a whole number from 1 to {OUTPUTS_MB_MAX}, not {other}"))),
+    }
+}
+
 fn checked<'de, D: Deserializer<'de>>(from: D) -> Result<BTreeMap<String, WorkflowOption>, D::Error> {
     let all = BTreeMap::<String, WorkflowOption>::deserialize(from)?;
     for (capability, workflow) in &all {
@@ -322,8 +302,7 @@ mod tests {
 
     #[test]
     fn outputs_take_a_bounded_share_of_memory() {
-        let read =
-            |value: Value| serde_json::from_value::<ComfyuiOptions>(value).map(|options| options.outputs_mb.get());
+        let read = |value: Value| serde_json::from_value::<ComfyuiOptions>(value).map(|options| options.outputs_mb);
         assert_eq!(read(json!({})).unwrap(), 64);
         assert_eq!(read(json!({"outputsMb": 1024})).unwrap(), 1024);
         for wrong in [json!(0), json!(1025), json!(-1), json!("64")] {
