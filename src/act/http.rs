@@ -277,8 +277,16 @@ impl Streaming {
     ///
     /// # Errors
     /// When it is larger, or breaks off.
-    pub async fn read(mut self) -> Result<Answer, Error> {
+    pub async fn read(self) -> Result<Answer, Error> {
         let limit_bytes = self.body_bytes_max;
+        self.read_up_to(limit_bytes).await
+    }
+
+    /// Reads the whole body, up to `limit_bytes`, which may be more or less than the cap of the client.
+    ///
+    /// # Errors
+    /// When it is larger, or breaks off.
+    pub async fn read_up_to(mut self, limit_bytes: usize) -> Result<Answer, Error> {
         let too_large = |this: &Self| Error::TooLarge { host: this.host.clone(), path: this.path.clone(), limit_bytes };
         if self.response.content_length().is_some_and(|length| length > limit_bytes as u64) {
             return Err(too_large(&self));

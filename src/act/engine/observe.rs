@@ -216,7 +216,7 @@ fn names_differ(before: Option<&Observed<RuntimeView>>, new: &RuntimeView, now: 
 
 /// Tells the scheduler of the world in force, under the names by which runtimes know their models.
 pub fn tell_world(shared: &Shared, memory: &Memory, now: Timestamp) {
-    let config = dispatch::config::of(&memory.world, memory.views(), now);
+    let config = dispatch::config::of(&memory.world, &memory.views, now);
     shared.inbox.input(Input::World(config));
 }
 

@@ -73,7 +73,7 @@ pub async fn recover(store: &Store, clock: &Arc<dyn Clock>) -> Result<Recovered,
     history.extend(load_history(store, &mut memory).await?);
     store.lock_spans_end_all(now).await?;
     let restored = Restored {
-        config: config::of(&memory.world, memory.views(), now),
+        config: config::of(&memory.world, &memory.views, now),
         tasks,
         leases: store.leases_open().await?,
         open,

@@ -3,6 +3,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use crate::act::runtime::limit::within;
 use crate::act::runtime::{Fault, Invocation, Outcome, Progress, RuntimeError};
 use crate::core::{Digest, Name, Timestamp};
 use crate::decide::dispatch::{RunFailure, RunOutcome};
@@ -129,13 +130,10 @@ async fn work(shared: &Arc<Shared>, row: &TaskRow, place: &Place, log: &Log) -> 
         let model = place.model.as_ref().map_or("the runtime's own choice", Name::as_str);
         log.say(&format!("{capability} with {model}"));
         let progress = log.progress();
-        let outcome = tokio::time::timeout(limit, slot.adapter.run(invocation.clone(), progress))
-            .await
-            .unwrap_or_else(|_| {
-                Err(RuntimeError::new(Fault::Timeout, format!("{capability} took longer than {} s", limit.as_secs())))
-            })
-            .map_err(Failure::Runtime)?;
-        last = Some(outcome);
+        // With the time that it waits inside the adapter.
+        let asked = format!("cannot do `{capability}`");
+        let outcome = within(limit, &asked, slot.adapter.run(invocation.clone(), progress)).await;
+        last = Some(outcome.map_err(Failure::Runtime)?);
     }
     let outcome = last.ok_or_else(|| Failure::Input("the task names no capability".into()))?;
     Ok((outcome, lineage))

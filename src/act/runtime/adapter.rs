@@ -3,15 +3,18 @@
 //! Guarantees an adapter gives: observing never changes the runtime; loading and unloading return when the runtime
 //! confirms it by observation, not when it says 200; every call is bounded in time and size; the runtime's own words are
 //! kept in errors; what a runtime cannot tell is absent.
+//!
+//! An adapter says only what is done. How long it may take, and what is said when it takes longer, is the business of
+//! [`Bounded`](super::limit::Bounded), which [`connect`](super::connect) puts around it. Whoever drops a call cancels it.
 
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures::FutureExt as _;
 use futures::future::BoxFuture;
-use futures::stream::BoxStream;
+use futures::stream::{self, BoxStream};
+use futures::{FutureExt as _, StreamExt as _};
 use serde::{Deserialize, Serialize};
 
 use crate::act::telemetry::card::Card;
@@ -19,6 +22,12 @@ use crate::core::Timestamp;
 use crate::decide::host_view::HostView;
 use crate::decide::view::RuntimeView;
 use crate::declare::manifest::kind::runtime::AdapterKind;
+
+/// A call to a runtime, under way. Dropping it cancels it where the runtime can be reached.
+pub type Call<'a, T> = BoxFuture<'a, Result<T, RuntimeError>>;
+
+/// Changes as they happen. The stream ends when the connection does.
+pub type Events = BoxStream<'static, Result<RuntimeEvent, RuntimeError>>;
 
 /// What an adapter can do beyond observing and running.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,26 +51,39 @@ pub trait Adapter: Send + Sync + 'static {
     }
 
     /// One consistent answer: health, models, what is loaded, what is in flight.
-    fn observe(&self) -> BoxFuture<'_, Result<RuntimeView, RuntimeError>>;
+    fn observe(&self) -> Call<'_, RuntimeView>;
 
-    /// Changes as they happen, where the runtime tells. The stream ends when the connection does; the caller
-    /// reconnects. An event is a hint: it is followed by an observation.
-    fn events(&self) -> BoxFuture<'_, Result<BoxStream<'static, Result<RuntimeEvent, RuntimeError>>, RuntimeError>>;
+    /// Changes as they happen, where the runtime tells; nothing for ever where it does not, and it is looked at instead.
+    /// Whoever listens reconnects when the stream ends. An event is a hint: it is followed by an observation.
+    fn events(&self) -> Call<'_, Events> {
+        async { Ok(stream::pending().boxed()) }.boxed()
+    }
 
     /// Loads a model, by the runtime's own name, and returns when it is seen loaded.
-    fn load<'a>(&'a self, model: &'a str) -> BoxFuture<'a, Result<(), RuntimeError>>;
+    fn load<'a>(&'a self, _model: &'a str) -> Call<'a, ()> {
+        async { Err(cannot_load(self.kind())) }.boxed()
+    }
 
     /// Unloads a model, by the runtime's own name, and returns when it is seen unloaded. Not loaded is success.
-    fn unload<'a>(&'a self, model: &'a str) -> BoxFuture<'a, Result<(), RuntimeError>>;
+    fn unload<'a>(&'a self, _model: &'a str) -> Call<'a, ()> {
+        async { Err(cannot_load(self.kind())) }.boxed()
+    }
 
     /// What the runtime measures of the machine that it runs on: the newest samples, each with its own time. None where it
     /// measures nothing.
-    fn machine(&self) -> BoxFuture<'_, Result<Option<MachineSample>, RuntimeError>> {
+    fn machine(&self) -> Call<'_, Option<MachineSample>> {
         async { Ok(None) }.boxed()
     }
 
-    /// Carries out an invocation. Dropping the future cancels it where the runtime can be reached.
-    fn run<'a>(&'a self, invocation: Invocation, progress: Progress) -> BoxFuture<'a, Result<Outcome, RuntimeError>>;
+    /// Carries out an invocation.
+    fn run<'a>(&'a self, invocation: Invocation, progress: Progress) -> Call<'a, Outcome>;
+}
+
+/// The failure of every load and unload in a runtime that has neither.
+fn cannot_load(adapter: AdapterKind) -> RuntimeError {
+    let name = adapter.as_str();
+    let message = format!("the adapter `{name}` cannot load or unload: its server does that by itself, or not at all");
+    RuntimeError::new(Fault::BadInput, message)
 }
 
 /// What a runtime measured of its machine, each part at its own time by the clock of that machine.

@@ -11,6 +11,7 @@ use super::adapter::{Adapter, Fault, RuntimeError};
 use super::builtin::Builtin;
 use super::comfyui::Comfyui;
 use super::exec::Exec;
+use super::limit::Bounded;
 use super::llama_server::LlamaServer;
 use super::llama_swap::LlamaSwap;
 use super::ollama::Ollama;
@@ -35,16 +36,17 @@ pub struct Places {
 /// Bad input when the declaration cannot be used, or names an adapter that this version does not drive.
 pub fn connect(name: &Name, spec: &RuntimeSpec, places: &Places) -> Result<Arc<dyn Adapter>, RuntimeError> {
     match spec.adapter {
+        // These two give work its time from when it begins, and stop threads and processes when it is over.
         AdapterKind::Builtin => Ok(Arc::new(Builtin::new(name, &places.state_dir, spec.timeouts.run.get()))),
-        AdapterKind::Comfyui => Ok(Arc::new(Comfyui::new(name, spec, places)?)),
         AdapterKind::Exec => Ok(Arc::new(Exec::new(name, spec, places)?)),
-        AdapterKind::LlamaServer => Ok(Arc::new(LlamaServer::new(name, spec, places)?)),
-        AdapterKind::LlamaSwap => Ok(Arc::new(LlamaSwap::new(name, spec, places)?)),
-        AdapterKind::Ollama => Ok(Arc::new(Ollama::new(name, spec, places)?)),
-        AdapterKind::Openai => Ok(Arc::new(OpenAi::new(name, spec, places)?)),
-        AdapterKind::TextgenWebui => Ok(Arc::new(TextgenWebui::new(name, spec, places)?)),
-        AdapterKind::TtsWebui => Ok(Arc::new(TtsWebui::new(name, spec, places)?)),
-        AdapterKind::Vllm => Ok(Arc::new(Vllm::new(name, spec, places)?)),
+        AdapterKind::Comfyui => Ok(bounded(Comfyui::new(name, spec, places)?, spec)),
+        AdapterKind::LlamaServer => Ok(bounded(LlamaServer::new(name, spec, places)?, spec)),
+        AdapterKind::LlamaSwap => Ok(bounded(LlamaSwap::new(name, spec, places)?, spec)),
+        AdapterKind::Ollama => Ok(bounded(Ollama::new(name, spec, places)?, spec)),
+        AdapterKind::Openai => Ok(bounded(OpenAi::new(name, spec, places)?, spec)),
+        AdapterKind::TextgenWebui => Ok(bounded(TextgenWebui::new(name, spec, places)?, spec)),
+        AdapterKind::TtsWebui => Ok(bounded(TtsWebui::new(name, spec, places)?, spec)),
+        AdapterKind::Vllm => Ok(bounded(Vllm::new(name, spec, places)?, spec)),
         AdapterKind::Ray => Err(RuntimeError::new(
             Fault::BadInput,
             format!(
@@ -54,6 +56,11 @@ pub fn connect(name: &Name, spec: &RuntimeSpec, places: &Places) -> Result<Arc<d
             ),
         )),
     }
+}
+
+/// An adapter of a server, each call of which ends in the time that `spec` gives it.
+fn bounded(adapter: impl Adapter, spec: &RuntimeSpec) -> Arc<dyn Adapter> {
+    Arc::new(Bounded::new(adapter, &spec.timeouts))
 }
 
 /// The names of all adapters that are driven.

@@ -15,6 +15,7 @@ pub mod ollama;
 pub mod openai;
 pub mod params;
 pub mod prompts;
+pub mod reach;
 pub mod sse;
 pub mod stop;
 pub mod textgen_webui;
@@ -22,7 +23,7 @@ pub mod tts_webui;
 pub mod vllm;
 
 pub use adapter::{
-    Abilities, Adapter, Fault, InputFile, Invocation, MachineSample, Outcome, Output, Progress, RuntimeError,
-    RuntimeEvent,
+    Abilities, Adapter, Call, Events, Fault, InputFile, Invocation, MachineSample, Outcome, Output, Progress,
+    RuntimeError, RuntimeEvent,
 };
 pub use connect::{Places, connect};

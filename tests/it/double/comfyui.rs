@@ -34,6 +34,8 @@ pub struct Has {
     pub node_errors: Value,
     /// What outputs are, when not a picture.
     pub bytes: Option<&'static [u8]>,
+    /// How many pictures a prompt makes.
+    pub pictures: usize,
     pub pending: Vec<Prompt>,
     pub running: Option<Prompt>,
     pub history: BTreeMap<String, Value>,
@@ -53,7 +55,7 @@ pub type App = Shared<Has>;
 impl Has {
     pub fn new() -> Self {
         let models = [("checkpoints", vec!["a.safetensors", "xl/b.safetensors"]), ("vae", vec!["ae.safetensors"])];
-        Self { models: models.into(), has_jobs: true, node_errors: json!({}), ..Self::default() }
+        Self { models: models.into(), has_jobs: true, pictures: 1, node_errors: json!({}), ..Self::default() }
     }
 
     /// Everything in memory is gone, and so is every connection.

@@ -152,13 +152,18 @@ async fn carry_out(app: &App, prompt: &Prompt) {
     });
 }
 
-/// A picture that holds the graph it was made from.
+/// Pictures that hold the graph they were made from.
 fn outputs(has: &mut Has, prompt: &Prompt) -> Value {
     if prompt.graph.get("9").is_none() {
         return json!({});
     }
-    let name = format!("ComfyUI_{:05}_.png", has.views.len() + 1);
     let picture = [b"\x89PNG\r\n\x1a\n", prompt.graph.to_string().as_bytes()].concat();
-    has.views.insert(name.clone(), has.bytes.map_or(picture, <[u8]>::to_vec));
-    json!({"9": {"images": [{"filename": name, "subfolder": "", "type": "output"}]}})
+    let picture = has.bytes.map_or(picture, <[u8]>::to_vec);
+    let mut images = Vec::new();
+    for _ in 0..has.pictures {
+        let name = format!("ComfyUI_{:05}_.png", has.views.len() + 1);
+        has.views.insert(name.clone(), picture.clone());
+        images.push(json!({"filename": name, "subfolder": "", "type": "output"}));
+    }
+    json!({"9": {"images": images}})
 }

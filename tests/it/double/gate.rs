@@ -81,6 +81,8 @@ struct Inner {
     asked: Vec<String>,
     /// What is answered here (a path, or the beginning of paths before a `*`), and how.
     spoilt: Option<(String, Hostile)>,
+    /// How many requests were answered here since then.
+    answered: usize,
 }
 
 /// A running gate. It ends when it is dropped.
@@ -119,7 +121,7 @@ impl Gate {
 
     /// From now on `path` (or all that begin as it does before its `*`) is answered in this way; what was asked and sent so far is forgotten.
     pub fn spoil(&self, path: &str, how: Hostile) {
-        *self.inner.lock().unwrap() = Inner { asked: Vec::new(), spoilt: Some((path.to_owned(), how)) };
+        *self.inner.lock().unwrap() = Inner { spoilt: Some((path.to_owned(), how)), ..Inner::default() };
         self.sent.store(0, Ordering::Relaxed);
     }
 
@@ -131,6 +133,11 @@ impl Gate {
     /// Method and path of every request since it was last told how to answer.
     pub fn asked(&self) -> Vec<String> {
         self.inner.lock().unwrap().asked.clone()
+    }
+
+    /// How many hostile answers were begun since then.
+    pub fn answered(&self) -> usize {
+        self.inner.lock().unwrap().answered
     }
 
     /// Bytes of hostile answers that the other side and the sockets between took.
@@ -148,7 +155,9 @@ async fn pass(mut stream: TcpStream, upstream: SocketAddr, inner: Arc<Mutex<Inne
     let how = {
         let mut inner = inner.lock().unwrap();
         inner.asked.push(format!("{method} {path}"));
-        inner.spoilt.as_ref().filter(|(spoilt, _)| matches(spoilt, path)).map(|(_, how)| *how)
+        let how = inner.spoilt.as_ref().filter(|(spoilt, _)| matches(spoilt, path)).map(|(_, how)| *how);
+        inner.answered += usize::from(how.is_some());
+        how
     };
     if let Some(how) = how {
         answer(&mut stream, how, &sent).await;

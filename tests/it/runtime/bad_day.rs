@@ -1,6 +1,6 @@
-//! Hostile answers, the same for every adapter that speaks HTTP: to a look, to a run, and in place of events. Each ends in an
-//! error that names what was wrong, costs bounded memory, makes no look ask for anything that could change the runtime, and
-//! leaves an adapter that goes on as soon as the runtime is sane again.
+//! Hostile answers, the same for every adapter that speaks HTTP: to a look, to a run, to a load or unload, and in place of
+//! events. Each ends in an error that names what was wrong, costs bounded memory and time, makes no look ask for anything that
+//! could change the runtime, and leaves an adapter that goes on as soon as the runtime is sane again.
 
 use std::net::SocketAddr;
 use std::path::Path;
@@ -30,8 +30,18 @@ struct Case {
     /// Work, and the paths that are asked for it; one that ends in `*` stands for all that begin so.
     task: Invocation,
     work: &'static [&'static str],
+    /// Where it loads: the model, and the paths that are asked to load it and to unload it.
+    loads: Option<Loads>,
     /// The path of its events, where it has them.
     events: Option<&'static str>,
+}
+
+/// A model, and the paths that are asked for it.
+#[derive(Clone, Copy)]
+struct Loads {
+    model: &'static str,
+    load: &'static [&'static str],
+    unload: &'static [&'static str],
 }
 
 /// What the error of a hostile answer must say: one of these.
@@ -42,9 +52,9 @@ fn names(how: Hostile) -> &'static [&'static str] {
         Hostile::EndlessHead => &["head is too large", "header"],
         Hostile::ShortBody | Hostile::Half | Hostile::Reset => &["broke"],
         Hostile::Redirect => &["redirect"],
-        Hostile::Deep => &["recursion limit", "not the JSON", "is no sound"],
-        Hostile::NotUtf8 => &["not UTF-8", "is no sound"],
-        Hostile::WrongType => &["not the JSON", "`text/html`", "is no sound"],
+        Hostile::Deep => &["recursion limit", "not the JSON", "is no sound", "is broken"],
+        Hostile::NotUtf8 => &["not UTF-8", "is no sound", "is broken"],
+        Hostile::WrongType => &["not the JSON", "`text/html`", "is no sound", "is broken"],
         Hostile::Fails => &["HTTP 500"],
         Hostile::NoHttp => &["invalid HTTP"],
         Hostile::Drips | Hostile::Hangs => &["within"],
@@ -56,18 +66,35 @@ fn is_refused(said: &str) -> bool {
     said.contains("`application/json` in place of events") || said.contains("it opens no WebSocket")
 }
 
+/// Whether an answer says yes, and then nothing that makes sense. Where only the yes counts and looking tells the rest, it is
+/// said that the model did not come or go.
+fn is_only_a_yes(how: Hostile) -> bool {
+    matches!(how, Hostile::Deep | Hostile::NotUtf8 | Hostile::WrongType)
+}
+
+fn says_that_nothing_changed(said: &str) -> bool {
+    ["should be loaded", "should be unloaded", "it is unloaded again", "not done within"]
+        .iter()
+        .any(|w| said.contains(w))
+}
+
 fn check(case: &Case, how: Hostile, gate: &Gate, what: &str, error: &RuntimeError) {
     let (adapter, said) = (case.adapter, error.to_string());
-    let is_named = names(how).iter().any(|words| said.contains(words)) || (what == "events" && is_refused(&said));
+    let is_named = names(how).iter().any(|words| said.contains(words))
+        || (what == "events" && is_refused(&said))
+        || (what.ends_with("load") && is_only_a_yes(how) && says_that_nothing_changed(&said));
     assert!(is_named, "{adapter}, {what}, {how:?}: {said}");
     assert!(said.len() < 2_000, "{adapter}, {what}, {how:?}: {} bytes are said", said.len());
-    let most = gate.asked().len() * (BODY_BYTES_MAX + SOCKET_BYTES_MAX);
+    let most = gate.answered() * (BODY_BYTES_MAX + SOCKET_BYTES_MAX);
+    assert!(gate.answered() > 0, "{adapter}, {what}, {how:?}: it was not asked at all");
     assert!(gate.sent() <= most, "{adapter}, {what}, {how:?}: {} bytes were taken", gate.sent());
 }
 
 fn limits(how: Hostile) -> Value {
     if how.is_slow() {
-        json!({"connect": "300ms", "load": "10s", "run": "600ms"})
+        json!({"connect": "300ms", "load": "600ms", "run": "600ms"})
+    } else if is_only_a_yes(how) {
+        json!({"connect": "40s", "load": "3s", "run": "50s"})
     } else {
         json!({"connect": "40s", "load": "40s", "run": "50s"})
     }
@@ -99,10 +126,37 @@ async fn suffer(case: Case) {
         gate.behave();
         in_time(again.run(case.task.clone(), Progress::ignored())).await.unwrap();
 
+        if let Some(loads) = case.loads {
+            change(&case, loads, how, &gate, &adapter, &again).await;
+        }
         if let Some(path) = case.events {
             events(&case, how, &gate, &adapter, path).await;
         }
     }
+}
+
+/// Loads and unloads. `again` is the same runtime with patience, which puts right what was left half done.
+async fn change(
+    case: &Case,
+    Loads { model, load, unload }: Loads,
+    how: Hostile,
+    gate: &Gate,
+    adapter: &Arc<dyn Adapter>,
+    again: &Arc<dyn Adapter>,
+) {
+    for path in unload {
+        in_time(again.load(model)).await.unwrap();
+        gate.spoil(path, how);
+        check(case, how, gate, "unload", &in_time(adapter.unload(model)).await.unwrap_err());
+        gate.behave();
+    }
+    for path in load {
+        in_time(again.unload(model)).await.unwrap();
+        gate.spoil(path, how);
+        check(case, how, gate, "load", &in_time(adapter.load(model)).await.unwrap_err());
+        gate.behave();
+    }
+    in_time(again.unload(model)).await.unwrap();
 }
 
 /// Events: an answer that drips is no failure, for a stream may be silent for long.
@@ -135,6 +189,7 @@ async fn an_openai_server_may_answer_as_it_likes() {
         harmless,
         task: chat("tiny"),
         work: &[CHAT],
+        loads: None,
         events: None,
     };
     suffer(case).await;
@@ -151,6 +206,7 @@ async fn a_llama_swap_may_answer_as_it_likes() {
         harmless: super::llama_swap::HARMLESS,
         task: chat("a"),
         work: &[CHAT],
+        loads: Some(Loads { model: "a", load: &["/upstream/*"], unload: &["/api/models/unload/*"] }),
         events: Some("/api/events"),
     })
     .await;
@@ -166,6 +222,7 @@ async fn a_llama_server_may_answer_as_it_likes() {
         harmless: super::llama_server::HARMLESS,
         task: chat(super::llama_server::QWEN),
         work: &[CHAT],
+        loads: Some(Loads { model: super::llama_server::QWEN, load: &["/models/load"], unload: &["/models/unload"] }),
         events: Some("/models/sse"),
     })
     .await;
@@ -181,6 +238,7 @@ async fn an_ollama_may_answer_as_it_likes() {
         harmless: super::ollama::HARMLESS,
         task: chat(super::ollama::QWEN),
         work: &[CHAT],
+        loads: Some(Loads { model: super::ollama::QWEN, load: &["/api/generate"], unload: &["/api/generate"] }),
         events: None,
     })
     .await;
@@ -196,6 +254,7 @@ async fn a_vllm_may_answer_as_it_likes() {
         harmless: super::vllm::HARMLESS,
         task: chat("qwen3"),
         work: &[CHAT],
+        loads: Some(Loads { model: "qwen3", load: &["/wake_up"], unload: &["/sleep"] }),
         events: None,
     })
     .await;
@@ -211,6 +270,11 @@ async fn a_text_generation_webui_may_answer_as_it_likes() {
         harmless: super::textgen_webui::HARMLESS,
         task: chat("a.gguf"),
         work: &[CHAT],
+        loads: Some(Loads {
+            model: "a.gguf",
+            load: &["/v1/internal/model/load", "/v1/internal/token-count"],
+            unload: &["/v1/internal/model/unload"],
+        }),
         events: None,
     })
     .await;
@@ -227,6 +291,7 @@ async fn a_speech_server_of_any_kind_may_answer_as_it_likes() {
             harmless,
             task: invocation("audio.tts", Some(tts_webui::model(kind)), "Hello there.", json!({})),
             work: &["/v1/audio/speech"],
+            loads: None,
             events: None,
         })
         .await;
@@ -242,7 +307,8 @@ async fn a_comfyui_may_answer_as_it_likes() {
         options: json!({"workflows": {"image.gen": super::comfyui::workflow()}}),
         harmless: super::comfyui::LOOKS,
         task: invocation("image.gen", Some(super::comfyui::MODEL), "a dog", json!({})),
-        work: &["/prompt", "/history/*"],
+        work: &["/prompt", "/history/*", "/view"],
+        loads: None,
         events: Some("/ws"),
     })
     .await;

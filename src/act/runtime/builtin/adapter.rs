@@ -10,12 +10,11 @@ use std::time::{Duration, SystemTime};
 
 use futures::FutureExt as _;
 use futures::StreamExt as _;
-use futures::future::BoxFuture;
-use futures::stream::{self, BoxStream};
+use futures::stream;
 use tokio::sync::Semaphore;
 
 use crate::act::runtime::adapter::{
-    Abilities, Adapter, Fault, Invocation, Outcome, Progress, RuntimeError, RuntimeEvent,
+    Abilities, Adapter, Call, Events, Fault, Invocation, Outcome, Progress, RuntimeError, RuntimeEvent,
 };
 use crate::act::runtime::stop::Stop;
 use crate::core::Name;
@@ -211,8 +210,6 @@ fn known(model: &str) -> Result<&'static str, RuntimeError> {
     })
 }
 
-type Events = BoxStream<'static, Result<RuntimeEvent, RuntimeError>>;
-
 /// What events are made of.
 struct Glance {
     /// When the set of loaded models was last changed, and which are loaded. The time tells of a model that went and came
@@ -254,23 +251,23 @@ impl Adapter for Builtin {
         Abilities { loads: true, events: true, cancels: true }
     }
 
-    fn observe(&self) -> BoxFuture<'_, Result<RuntimeView, RuntimeError>> {
+    fn observe(&self) -> Call<'_, RuntimeView> {
         self.view().boxed()
     }
 
-    fn events(&self) -> BoxFuture<'_, Result<Events, RuntimeError>> {
+    fn events(&self) -> Call<'_, Events> {
         async { Ok(watch(self.share())) }.boxed()
     }
 
-    fn load<'a>(&'a self, model: &'a str) -> BoxFuture<'a, Result<(), RuntimeError>> {
+    fn load<'a>(&'a self, model: &'a str) -> Call<'a, ()> {
         self.set_loaded(model, true).boxed()
     }
 
-    fn unload<'a>(&'a self, model: &'a str) -> BoxFuture<'a, Result<(), RuntimeError>> {
+    fn unload<'a>(&'a self, model: &'a str) -> Call<'a, ()> {
         self.set_loaded(model, false).boxed()
     }
 
-    fn run<'a>(&'a self, invocation: Invocation, progress: Progress) -> BoxFuture<'a, Result<Outcome, RuntimeError>> {
+    fn run<'a>(&'a self, invocation: Invocation, progress: Progress) -> Call<'a, Outcome> {
         self.carry_out(invocation, progress).boxed()
     }
 }

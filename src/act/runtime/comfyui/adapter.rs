@@ -1,18 +1,14 @@
 //! The adapter: its settings, one look, and who does what.
 
 use futures::FutureExt as _;
-use futures::future::BoxFuture;
-use futures::stream::BoxStream;
 use serde::de::DeserializeOwned;
 
-use crate::act::http::{Answer, Client, Request};
+use crate::act::http::{Answer, Client};
 use crate::act::runtime::adapter::{
-    Abilities, Adapter, Fault, Invocation, Outcome, Progress, RuntimeError, RuntimeEvent,
+    Abilities, Adapter, Call, Events, Fault, Invocation, Outcome, Progress, RuntimeError,
 };
 use crate::act::runtime::connect::Places;
-use crate::act::runtime::fault;
-use crate::act::runtime::limit::within;
-use crate::act::runtime::openai::{cannot_load, reach};
+use crate::act::runtime::reach;
 use crate::core::Name;
 use crate::decide::view::RuntimeView;
 use crate::declare::manifest::kind::options::comfyui::{ComfyuiOptions, WorkflowOption};
@@ -25,15 +21,13 @@ use super::{events, run};
 
 /// The largest answer that is read whole when it is no output: queues hold the graphs of all that wait.
 const BODY_BYTES_MAX: usize = 32 << 20;
-/// The largest output.
-const OUTPUT_BYTES_MAX: usize = 512 << 20;
+/// Bytes in the megabyte of the options.
+const MEGABYTE: usize = 1 << 20;
 
 /// A ComfyUI.
 #[derive(Debug)]
 pub struct Comfyui {
     pub(super) client: Client,
-    /// The same server, for outputs.
-    pub(super) files: Client,
     pub(super) timeouts: TimeoutsSpec,
     options: ComfyuiOptions,
 }
@@ -51,10 +45,14 @@ impl Comfyui {
         }
         Ok(Self {
             client: reach::client(name, spec, places, BODY_BYTES_MAX)?,
-            files: reach::client(name, spec, places, OUTPUT_BYTES_MAX)?,
             timeouts: spec.timeouts.clone(),
             options,
         })
+    }
+
+    /// The most bytes that all outputs of one task have together: they are held in memory until they are kept.
+    pub(super) fn outputs_bytes_max(&self) -> usize {
+        usize::try_from(self.options.outputs_mb).unwrap_or(usize::MAX).saturating_mul(MEGABYTE)
     }
 
     pub(super) fn frees_after(&self) -> bool {
@@ -73,12 +71,7 @@ impl Comfyui {
 
     /// Looks, with the time limit of looks. There is no other way in here to ask without changing anything.
     async fn look(&self, look: Look) -> Result<Answer, RuntimeError> {
-        let answer = self.client.send(Request::get(look.path())).await?;
-        if answer.status == 200 {
-            Ok(answer)
-        } else {
-            Err(fault::of_answer(&answer, &format!("cannot read {}", look.path())))
-        }
+        reach::look(&self.client, &look.path()).await
     }
 
     pub(super) async fn look_at<T: DeserializeOwned>(&self, look: Look) -> Result<T, RuntimeError> {
@@ -122,25 +115,15 @@ impl Adapter for Comfyui {
         self.options.workflows.get(capability)?.file.as_deref()
     }
 
-    fn observe(&self) -> BoxFuture<'_, Result<RuntimeView, RuntimeError>> {
+    fn observe(&self) -> Call<'_, RuntimeView> {
         self.see().boxed()
     }
 
-    fn events(&self) -> BoxFuture<'_, Result<BoxStream<'static, Result<RuntimeEvent, RuntimeError>>, RuntimeError>> {
+    fn events(&self) -> Call<'_, Events> {
         events::open(self).boxed()
     }
 
-    fn load<'a>(&'a self, _: &'a str) -> BoxFuture<'a, Result<(), RuntimeError>> {
-        async { Err(cannot_load(AdapterKind::Comfyui)) }.boxed()
-    }
-
-    fn unload<'a>(&'a self, _: &'a str) -> BoxFuture<'a, Result<(), RuntimeError>> {
-        async { Err(cannot_load(AdapterKind::Comfyui)) }.boxed()
-    }
-
-    fn run<'a>(&'a self, invocation: Invocation, progress: Progress) -> BoxFuture<'a, Result<Outcome, RuntimeError>> {
-        let asked = format!("cannot do `{}`", invocation.capability);
-        let limit = self.timeouts.run.get();
-        async move { within(limit, &asked, run::run(self, invocation, &progress)).await }.boxed()
+    fn run<'a>(&'a self, invocation: Invocation, progress: Progress) -> Call<'a, Outcome> {
+        async move { run::run(self, invocation, &progress).await }.boxed()
     }
 }

@@ -2,19 +2,17 @@
 
 use std::collections::BTreeMap;
 
-use crate::act::http::Request;
+use crate::act::http::{self, Request};
 use crate::act::runtime::adapter::{Fault, Output, Progress, RuntimeError};
 use crate::act::runtime::fault;
 use crate::core::text::{count, shorten};
 
 use super::adapter::Comfyui;
 use super::media;
+use super::paths::Look;
 use super::verdict::Made;
 
-/// The most bytes of all outputs of one prompt together.
-const OUTPUTS_BYTES_MAX: usize = 1 << 30;
-
-/// Fetches everything that was made.
+/// Fetches everything that was made. All of it together is held to what the options say, so that is what it costs in memory.
 ///
 /// # Errors
 /// When a file cannot be read, is not what its name says, or all of them are too large together.
@@ -25,31 +23,48 @@ pub(super) async fn fetch(
     progress: &Progress,
 ) -> Result<Vec<Output>, RuntimeError> {
     progress.say(&format!("fetching {}", count(made.len(), "output")));
-    let (mut outputs, mut bytes_left) = (Vec::new(), OUTPUTS_BYTES_MAX);
+    let (mut outputs, mut bytes_left) = (Vec::new(), runtime.outputs_bytes_max());
     for made in made {
         let (kind, bytes) = match made {
             Made::Text(text) => ("txt".to_owned(), text.into_bytes()),
-            Made::File { look, name } => {
-                let request = Request::get(look.path()).bytes().within(runtime.timeouts.run.get());
-                let answer = runtime.files.send(request).await?;
-                let shown = shorten(&name, 80);
-                if answer.status != 200 {
-                    return Err(fault::of_answer(&answer, &format!("{asked}: cannot fetch `{shown}`")));
-                }
-                let kind = media::kind(&name, &answer.body).map_err(|why| {
-                    RuntimeError::new(Fault::RuntimeError, format!("{asked}: `{shown}` is broken: {why}"))
-                })?;
-                (kind, answer.body)
-            }
+            Made::File { look, name } => one(runtime, &look, &name, bytes_left, asked).await?,
         };
-        bytes_left = bytes_left.checked_sub(bytes.len()).ok_or_else(|| {
-            let message = format!("{asked}: its outputs are larger than {OUTPUTS_BYTES_MAX} bytes together");
-            RuntimeError::new(Fault::RuntimeError, message)
-        })?;
+        bytes_left = bytes_left.checked_sub(bytes.len()).ok_or_else(|| too_large(asked, "they have more"))?;
         outputs.push(Output { name: String::new(), kind, bytes });
     }
     name(&mut outputs);
     Ok(outputs)
+}
+
+/// One file, of at most `bytes_max` bytes: its short type and what is in it.
+async fn one(
+    runtime: &Comfyui,
+    look: &Look,
+    name: &str,
+    bytes_max: usize,
+    asked: &str,
+) -> Result<(String, Vec<u8>), RuntimeError> {
+    let shown = shorten(name, 80);
+    let request = Request::get(look.path()).bytes().within(runtime.timeouts.run.get());
+    let streaming = runtime.client.open(request).await?;
+    if streaming.status != 200 {
+        return Err(fault::of_answer(&streaming.read().await?, &format!("{asked}: cannot fetch `{shown}`")));
+    }
+    let answer = streaming.read_up_to(bytes_max).await.map_err(|error| match error {
+        http::Error::TooLarge { .. } => too_large(asked, &error.to_string()),
+        other => other.into(),
+    })?;
+    match media::kind(name, &answer.body) {
+        Ok(kind) => Ok((kind, answer.body)),
+        Err(why) => Err(RuntimeError::new(Fault::RuntimeError, format!("{asked}: `{shown}` is broken: {why}"))),
+    }
+}
+
+/// That the outputs are larger than they may be. The same would come of it again.
+fn too_large(asked: &str, why: &str) -> RuntimeError {
+    let message =
+        format!("{asked}: its outputs are larger than `outputsMb` of the options lets them be together: {why}");
+    RuntimeError::new(Fault::BadInput, message)
 }
 
 /// `image.png`; where there are several, `image-1.png`, `image-2.png`.

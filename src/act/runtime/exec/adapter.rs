@@ -8,20 +8,15 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use futures::future::BoxFuture;
-use futures::stream::BoxStream;
-use futures::{FutureExt as _, StreamExt as _};
+use futures::FutureExt as _;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
-use crate::act::runtime::adapter::{
-    Abilities, Adapter, Fault, Invocation, Outcome, Progress, RuntimeError, RuntimeEvent,
-};
+use crate::act::runtime::adapter::{Abilities, Adapter, Call, Fault, Invocation, Outcome, Progress, RuntimeError};
 use crate::act::runtime::connect::Places;
+use crate::act::runtime::reach;
 use crate::core::Name;
-use crate::core::text::nearest;
 use crate::decide::view::{ModelState, ModelView, RuntimeView};
-use crate::declare::manifest::kind::options;
 use crate::declare::manifest::kind::options::exec::{ExecOptions, Program, Sandboxing};
 use crate::declare::manifest::kind::runtime::{AdapterKind, RuntimeSpec};
 
@@ -68,8 +63,7 @@ impl Exec {
     /// Bad input when the options cannot be used, or say nothing of a capability that the runtime is to have.
     pub fn new(name: &Name, spec: &RuntimeSpec, places: &Places) -> Result<Self, RuntimeError> {
         let bad = |message: String| RuntimeError::new(Fault::BadInput, message);
-        let options: ExecOptions = options::read(&spec.options)
-            .map_err(|why| bad(format!("the options of runtime `{name}` cannot be used: {why}")))?;
+        let options: ExecOptions = reach::options(name, spec)?;
         if let Some(missing) = spec.capabilities.iter().find(|wanted| !options.programs.contains_key(*wanted)) {
             let message = format!("runtime `{name}` offers `{missing}`, and `options.programs` does not say how");
             return Err(bad(message));
@@ -176,11 +170,9 @@ impl Exec {
             let only = (models.len() == 1).then(|| models.first_key_value()).flatten();
             return Ok(only.map(|(name, value)| (name.clone(), value.clone())).unzip());
         };
-        let known = models.get(wanted).ok_or_else(|| {
-            let near = nearest(wanted, models.keys().map(String::as_str));
-            let hint = near.map(|near| format!("; did you mean `{near}`?")).unwrap_or_default();
-            RuntimeError::new(Fault::NotFound, format!("`options.models` has no model `{wanted}`{hint}"))
-        });
+        let known = models
+            .get(wanted)
+            .ok_or_else(|| reach::no_model("`options.models`", wanted, models.keys().map(String::as_str)));
         Ok((Some(wanted.to_owned()), Some(known?.clone())))
     }
 
@@ -254,24 +246,19 @@ impl Adapter for Exec {
         Abilities { loads: false, events: false, cancels: true }
     }
 
-    fn observe(&self) -> BoxFuture<'_, Result<RuntimeView, RuntimeError>> {
+    fn observe(&self) -> Call<'_, RuntimeView> {
         self.see().boxed()
     }
 
-    fn events(&self) -> BoxFuture<'_, Result<BoxStream<'static, Result<RuntimeEvent, RuntimeError>>, RuntimeError>> {
-        // There are none: it is looked at instead.
-        async { Ok(futures::stream::pending().boxed()) }.boxed()
-    }
-
-    fn load<'a>(&'a self, _: &'a str) -> BoxFuture<'a, Result<(), RuntimeError>> {
+    fn load<'a>(&'a self, _: &'a str) -> Call<'a, ()> {
         async { Err(cannot_load()) }.boxed()
     }
 
-    fn unload<'a>(&'a self, _: &'a str) -> BoxFuture<'a, Result<(), RuntimeError>> {
+    fn unload<'a>(&'a self, _: &'a str) -> Call<'a, ()> {
         async { Err(cannot_load()) }.boxed()
     }
 
-    fn run<'a>(&'a self, invocation: Invocation, progress: Progress) -> BoxFuture<'a, Result<Outcome, RuntimeError>> {
+    fn run<'a>(&'a self, invocation: Invocation, progress: Progress) -> Call<'a, Outcome> {
         self.carry_out(invocation, progress).boxed()
     }
 }

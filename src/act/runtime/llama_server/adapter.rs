@@ -3,23 +3,19 @@
 use std::sync::{Mutex, PoisonError};
 
 use futures::FutureExt as _;
-use futures::future::BoxFuture;
-use futures::stream::BoxStream;
 use tokio::sync::Semaphore;
 
-use crate::act::http::{Answer, Client, Options, Request};
+use crate::act::http::{Answer, Client};
 use crate::act::runtime::adapter::{
-    Abilities, Adapter, Fault, Invocation, Outcome, Progress, RuntimeError, RuntimeEvent,
+    Abilities, Adapter, Call, Events, Fault, Invocation, Outcome, Progress, RuntimeError,
 };
 use crate::act::runtime::connect::Places;
-use crate::act::runtime::fault;
-use crate::act::runtime::limit::within;
-use crate::act::runtime::openai::{Api, Routes, chat, embed, transcribe};
+use crate::act::runtime::limit::slot;
+use crate::act::runtime::openai::{Api, chat, embed, transcribe};
 use crate::act::runtime::prompts::Prompts;
+use crate::act::runtime::reach;
 use crate::core::Name;
-use crate::core::text::nearest;
 use crate::decide::view::{ModelState, RuntimeView};
-use crate::declare::manifest::kind::options;
 use crate::declare::manifest::kind::options::llama_server::LlamaServerOptions;
 use crate::declare::manifest::kind::runtime::{AdapterKind, RuntimeSpec, TimeoutsSpec};
 
@@ -57,21 +53,9 @@ impl LlamaServer {
     /// # Errors
     /// Bad input when the endpoint or the options cannot be used.
     pub fn new(name: &Name, spec: &RuntimeSpec, places: &Places) -> Result<Self, RuntimeError> {
-        let bad = |message: String| RuntimeError::new(Fault::BadInput, message);
-        let endpoint = spec
-            .endpoint
-            .as_deref()
-            .ok_or_else(|| bad(format!("runtime `{name}` needs an endpoint, such as http://127.0.0.1:8080")))?;
-        let own: LlamaServerOptions = options::read(&spec.options)
-            .map_err(|why| bad(format!("the options of runtime `{name}` cannot be used: {why}")))?;
-        let options = Options {
-            connect: spec.timeouts.connect.get(),
-            total: spec.timeouts.connect.get(),
-            body_bytes_max: BODY_BYTES_MAX,
-            token_file: spec.auth.as_ref().map(|auth| places.credentials_dir.join(auth.token_from.file.as_str())),
-        };
+        let own: LlamaServerOptions = reach::options(name, spec)?;
         Ok(Self {
-            client: Client::new(endpoint, options)?,
+            client: reach::client(name, spec, places, BODY_BYTES_MAX)?,
             timeouts: spec.timeouts.clone(),
             prompts: Prompts::new(&spec.options)?,
             reads_metrics: own.metrics,
@@ -83,12 +67,7 @@ impl LlamaServer {
 
     /// Looks, with the time limit of looks. There is no other way in here to ask without changing anything.
     async fn look(&self, look: Look<'_>) -> Result<Answer, RuntimeError> {
-        let answer = self.client.send(Request::get(look.path())).await?;
-        if answer.status == 200 {
-            Ok(answer)
-        } else {
-            Err(told::meant(fault::of_answer(&answer, &format!("cannot read {}", look.path()))))
-        }
+        reach::look(&self.client, &look.path()).await.map_err(told::meant)
     }
 
     /// What the server tells of itself; none while it is still loading its only model.
@@ -189,20 +168,14 @@ impl LlamaServer {
                 RuntimeError::new(Fault::BadInput, "the task names no model, and the server has none loaded; name one")
             });
         };
-        view.model(name).map(|model| model.name.clone()).ok_or_else(|| {
-            let near = nearest(name, view.models.iter().map(|model| model.name.as_str()));
-            let hint = near.map(|near| format!("; did you mean `{near}`?")).unwrap_or_default();
-            RuntimeError::new(Fault::NotFound, format!("the server has no model `{name}`{hint}"))
-        })
+        view.model(name)
+            .map(|model| model.name.clone())
+            .ok_or_else(|| reach::no_model("the server", name, view.models.iter().map(|model| model.name.as_str())))
     }
 
     async fn carry_out(&self, invocation: Invocation, progress: Progress) -> Result<Outcome, RuntimeError> {
-        if !CAPABILITIES.contains(&invocation.capability.as_str()) {
-            let all = CAPABILITIES.join(", ");
-            let message = format!("llama-server is not driven for `{}`, but for {all}", invocation.capability);
-            return Err(RuntimeError::new(Fault::BadInput, message));
-        }
-        let _slot = self.slots.acquire().await.map_err(|_| RuntimeError::new(Fault::Unreachable, "shutting down"))?;
+        reach::made_for(AdapterKind::LlamaServer, &invocation.capability, CAPABILITIES)?;
+        let _slot = slot(&self.slots).await?;
         let model = self.choose(invocation.model.as_deref()).await?;
         match self.attempt(&model, invocation.clone(), progress.clone()).await {
             // A router that loads nothing by itself.
@@ -221,8 +194,7 @@ impl LlamaServer {
         mut invocation: Invocation,
         progress: Progress,
     ) -> Result<Outcome, RuntimeError> {
-        let api =
-            Api { client: &self.client, prompts: &self.prompts, limit: self.timeouts.run.get(), routes: Routes::USUAL };
+        let api = Api::new(&self.client, &self.prompts, self.timeouts.run.get());
         let model = model.to_owned();
         let outcome = match invocation.capability.as_str() {
             "text.embed" => {
@@ -251,29 +223,23 @@ impl Adapter for LlamaServer {
         Abilities { loads: true, events: true, cancels: true }
     }
 
-    fn observe(&self) -> BoxFuture<'_, Result<RuntimeView, RuntimeError>> {
+    fn observe(&self) -> Call<'_, RuntimeView> {
         self.view().boxed()
     }
 
-    fn events(&self) -> BoxFuture<'_, Result<BoxStream<'static, Result<RuntimeEvent, RuntimeError>>, RuntimeError>> {
+    fn events(&self) -> Call<'_, Events> {
         events::open(self).boxed()
     }
 
-    fn load<'a>(&'a self, model: &'a str) -> BoxFuture<'a, Result<(), RuntimeError>> {
-        let asked = format!("cannot load `{model}`");
-        let limit = self.timeouts.load.get();
-        async move { within(limit, &asked, load::load(self, model)).await }.boxed()
+    fn load<'a>(&'a self, model: &'a str) -> Call<'a, ()> {
+        load::load(self, model).boxed()
     }
 
-    fn unload<'a>(&'a self, model: &'a str) -> BoxFuture<'a, Result<(), RuntimeError>> {
-        let asked = format!("cannot unload `{model}`");
-        let limit = self.timeouts.load.get();
-        async move { within(limit, &asked, load::unload(self, model)).await }.boxed()
+    fn unload<'a>(&'a self, model: &'a str) -> Call<'a, ()> {
+        load::unload(self, model).boxed()
     }
 
-    fn run<'a>(&'a self, invocation: Invocation, progress: Progress) -> BoxFuture<'a, Result<Outcome, RuntimeError>> {
-        let asked = format!("cannot do `{}`", invocation.capability);
-        let limit = self.timeouts.run.get();
-        async move { within(limit, &asked, self.carry_out(invocation, progress)).await }.boxed()
+    fn run<'a>(&'a self, invocation: Invocation, progress: Progress) -> Call<'a, Outcome> {
+        self.carry_out(invocation, progress).boxed()
     }
 }

@@ -4,21 +4,19 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use futures::FutureExt as _;
-use futures::future::BoxFuture;
-use futures::stream::BoxStream;
 use serde::de::DeserializeOwned;
 use tokio::sync::Semaphore;
 
-use crate::act::http::{Answer, Client, Options};
+use crate::act::http::{Answer, Client};
 use crate::act::runtime::adapter::{
-    Abilities, Adapter, Fault, Invocation, MachineSample, Outcome, Progress, RuntimeError, RuntimeEvent,
+    Abilities, Adapter, Call, Events, Fault, Invocation, MachineSample, Outcome, Progress, RuntimeError,
 };
 use crate::act::runtime::connect::Places;
-use crate::act::runtime::limit::within;
+use crate::act::runtime::limit::slot;
 use crate::act::runtime::prompts::Prompts;
+use crate::act::runtime::reach;
 use crate::core::Name;
 use crate::decide::view::{ModelState, RuntimeView};
-use crate::declare::manifest::kind::options;
 use crate::declare::manifest::kind::options::llama_swap::{CheckPath, LlamaSwapOptions};
 use crate::declare::manifest::kind::runtime::{AdapterKind, RuntimeSpec, TimeoutsSpec};
 
@@ -62,23 +60,9 @@ impl LlamaSwap {
     /// # Errors
     /// Bad input when the endpoint or the options cannot be used.
     pub fn new(name: &Name, spec: &RuntimeSpec, places: &Places) -> Result<Self, RuntimeError> {
-        let endpoint = spec.endpoint.as_deref().ok_or_else(|| {
-            RuntimeError::new(
-                Fault::BadInput,
-                format!("runtime `{name}` needs an endpoint, such as http://127.0.0.1:8080"),
-            )
-        })?;
-        let own: LlamaSwapOptions = options::read(&spec.options).map_err(|why| {
-            RuntimeError::new(Fault::BadInput, format!("the options of runtime `{name}` cannot be used: {why}"))
-        })?;
-        let options = Options {
-            connect: spec.timeouts.connect.get(),
-            total: spec.timeouts.connect.get(),
-            body_bytes_max: BODY_BYTES_MAX,
-            token_file: spec.auth.as_ref().map(|auth| places.credentials_dir.join(auth.token_from.file.as_str())),
-        };
+        let own: LlamaSwapOptions = reach::options(name, spec)?;
         Ok(Self {
-            client: Client::new(endpoint, options)?,
+            client: reach::client(name, spec, places, BODY_BYTES_MAX)?,
             timeouts: spec.timeouts.clone(),
             prompts: Prompts::new(&spec.options)?,
             check_path: own.check_path,
@@ -126,7 +110,7 @@ impl LlamaSwap {
     }
 
     async fn carry_out(&self, invocation: Invocation, progress: Progress) -> Result<Outcome, RuntimeError> {
-        let _slot = self.slots.acquire().await.map_err(|_| RuntimeError::new(Fault::Unreachable, "shutting down"))?;
+        let _slot = slot(&self.slots).await?;
         let model = match &invocation.model {
             Some(model) => model.clone(),
             None => self.any_loaded().await?,
@@ -153,33 +137,27 @@ impl Adapter for LlamaSwap {
         Abilities { loads: true, events: true, cancels: true }
     }
 
-    fn observe(&self) -> BoxFuture<'_, Result<RuntimeView, RuntimeError>> {
+    fn observe(&self) -> Call<'_, RuntimeView> {
         async { Ok(self.see().await?.view) }.boxed()
     }
 
-    fn events(&self) -> BoxFuture<'_, Result<BoxStream<'static, Result<RuntimeEvent, RuntimeError>>, RuntimeError>> {
+    fn events(&self) -> Call<'_, Events> {
         events::open(self).boxed()
     }
 
-    fn load<'a>(&'a self, model: &'a str) -> BoxFuture<'a, Result<(), RuntimeError>> {
-        let asked = format!("cannot load `{model}`");
-        let limit = self.timeouts.load.get();
-        async move { within(limit, &asked, load::load(self, model)).await }.boxed()
+    fn load<'a>(&'a self, model: &'a str) -> Call<'a, ()> {
+        load::load(self, model).boxed()
     }
 
-    fn unload<'a>(&'a self, model: &'a str) -> BoxFuture<'a, Result<(), RuntimeError>> {
-        let asked = format!("cannot unload `{model}`");
-        let limit = self.timeouts.load.get();
-        async move { within(limit, &asked, load::unload(self, model)).await }.boxed()
+    fn unload<'a>(&'a self, model: &'a str) -> Call<'a, ()> {
+        load::unload(self, model).boxed()
     }
 
-    fn machine(&self) -> BoxFuture<'_, Result<Option<MachineSample>, RuntimeError>> {
+    fn machine(&self) -> Call<'_, Option<MachineSample>> {
         performance::newest(self).boxed()
     }
 
-    fn run<'a>(&'a self, invocation: Invocation, progress: Progress) -> BoxFuture<'a, Result<Outcome, RuntimeError>> {
-        let asked = format!("cannot do `{}`", invocation.capability);
-        let limit = self.timeouts.run.get();
-        async move { within(limit, &asked, self.carry_out(invocation, progress)).await }.boxed()
+    fn run<'a>(&'a self, invocation: Invocation, progress: Progress) -> Call<'a, Outcome> {
+        self.carry_out(invocation, progress).boxed()
     }
 }

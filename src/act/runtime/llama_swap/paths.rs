@@ -3,9 +3,9 @@
 //! `GET /unload` unloads everything and `GET /upstream/…` loads: a GET is not harmless here. So looking takes a [`Look`],
 //! and there is no way to look at a path that is not in it.
 
-use crate::act::http::{Answer, Client, Request, encode_segment};
+use crate::act::http::{Answer, Client, encode_segment};
 use crate::act::runtime::adapter::RuntimeError;
-use crate::act::runtime::fault;
+use crate::act::runtime::reach;
 
 /// What may be asked without changing anything.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -57,12 +57,7 @@ impl Look {
 
 /// Looks, with the client's time limit. `more` is a query, or one more segment.
 pub(super) async fn look(client: &Client, look: Look, more: &str) -> Result<Answer, RuntimeError> {
-    let answer = client.send(Request::get(format!("{}{more}", look.path()))).await?;
-    if answer.status == 200 {
-        Ok(answer)
-    } else {
-        Err(fault::of_answer(&answer, &format!("cannot read {}", look.path())))
-    }
+    reach::look(client, &format!("{}{more}", look.path())).await
 }
 
 /// The path that ends the request in flight with the id `id`.

@@ -4,8 +4,10 @@ use std::hash::{BuildHasher as _, RandomState};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::act::http::{Client, Request};
-use crate::act::runtime::adapter::{Fault, Invocation, Outcome, Progress, RuntimeError};
+use crate::act::runtime::adapter::{Invocation, Outcome, Progress, RuntimeError};
 use crate::act::runtime::openai::{Api, Routes, chat, embed};
+use crate::act::runtime::reach;
+use crate::declare::manifest::kind::runtime::AdapterKind;
 
 use super::activity::{self, Before, Sent};
 use super::adapter::{CAPABILITIES, LlamaSwap};
@@ -25,17 +27,12 @@ pub(super) async fn run(
     let path = match capability.as_str() {
         "text.generate" | "text.summarize" => Routes::USUAL.chat,
         "text.embed" => Routes::USUAL.embeddings,
-        other => {
-            let all = CAPABILITIES.join(", ");
-            let message = format!("llama-swap is not driven for `{other}`, but for {all}");
-            return Err(RuntimeError::new(Fault::BadInput, message));
-        }
+        other => return Err(reach::not_made_for(AdapterKind::LlamaSwap, other, CAPABILITIES)),
     };
     let asked = Asked { runtime, model: &model, path, before: activity::before(&runtime.client).await };
     let mut mark = Mark::new(runtime);
     let client = runtime.client.marked(MARK, &mark.value);
-    let api =
-        Api { client: &client, prompts: &runtime.prompts, limit: runtime.timeouts.run.get(), routes: Routes::USUAL };
+    let api = Api::new(&client, &runtime.prompts, runtime.timeouts.run.get());
     let outcome = match capability.as_str() {
         "text.embed" => embed::run(&api, model.clone(), invocation).await,
         _ => chat::run(&api, model.clone(), invocation, progress.clone()).await,

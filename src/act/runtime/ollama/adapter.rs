@@ -1,25 +1,19 @@
 //! The adapter: its settings, one look, and who does what.
 
-use futures::future::BoxFuture;
-use futures::stream::BoxStream;
-use futures::{FutureExt as _, StreamExt as _};
+use futures::FutureExt as _;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use tokio::sync::Semaphore;
 
-use crate::act::http::{Client, Options, Request};
-use crate::act::runtime::adapter::{
-    Abilities, Adapter, Fault, Invocation, Outcome, Progress, RuntimeError, RuntimeEvent,
-};
+use crate::act::http::Client;
+use crate::act::runtime::adapter::{Abilities, Adapter, Call, Fault, Invocation, Outcome, Progress, RuntimeError};
 use crate::act::runtime::connect::Places;
-use crate::act::runtime::fault;
-use crate::act::runtime::limit::within;
-use crate::act::runtime::openai::{Api, Routes, chat, embed};
+use crate::act::runtime::limit::slot;
+use crate::act::runtime::openai::{Api, chat, embed};
 use crate::act::runtime::prompts::Prompts;
+use crate::act::runtime::reach;
 use crate::core::Name;
-use crate::core::text::nearest;
 use crate::decide::view::{ModelState, RuntimeView};
-use crate::declare::manifest::kind::options;
 use crate::declare::manifest::kind::options::ollama::{KeepAlive, OllamaOptions};
 use crate::declare::manifest::kind::runtime::{AdapterKind, RuntimeSpec, TimeoutsSpec};
 
@@ -69,21 +63,9 @@ impl Ollama {
     /// # Errors
     /// Bad input when the endpoint or the options cannot be used.
     pub fn new(name: &Name, spec: &RuntimeSpec, places: &Places) -> Result<Self, RuntimeError> {
-        let bad = |message: String| RuntimeError::new(Fault::BadInput, message);
-        let endpoint = spec
-            .endpoint
-            .as_deref()
-            .ok_or_else(|| bad(format!("runtime `{name}` needs an endpoint, such as http://127.0.0.1:11434")))?;
-        let own: OllamaOptions = options::read(&spec.options)
-            .map_err(|why| bad(format!("the options of runtime `{name}` cannot be used: {why}")))?;
-        let options = Options {
-            connect: spec.timeouts.connect.get(),
-            total: spec.timeouts.connect.get(),
-            body_bytes_max: BODY_BYTES_MAX,
-            token_file: spec.auth.as_ref().map(|auth| places.credentials_dir.join(auth.token_from.file.as_str())),
-        };
+        let own: OllamaOptions = reach::options(name, spec)?;
         Ok(Self {
-            client: Client::new(endpoint, options)?,
+            client: reach::client(name, spec, places, BODY_BYTES_MAX)?,
             timeouts: spec.timeouts.clone(),
             prompts: Prompts::new(&spec.options)?,
             keep_alive: own.keep_alive,
@@ -101,11 +83,7 @@ impl Ollama {
 
     /// Looks, with the time limit of looks. There is no other way in here to ask without changing anything.
     pub(super) async fn look<T: DeserializeOwned>(&self, look: Look) -> Result<T, RuntimeError> {
-        let answer = self.client.send(Request::get(look.path())).await?;
-        if answer.status != 200 {
-            return Err(meant(fault::of_answer(&answer, &format!("cannot read {}", look.path()))));
-        }
-        Ok(answer.json()?)
+        Ok(reach::look(&self.client, look.path()).await.map_err(meant)?.json()?)
     }
 
     /// One consistent answer. What is loaded is asked last, so that it is the newest part.
@@ -138,15 +116,10 @@ impl Ollama {
     }
 
     async fn carry_out(&self, invocation: Invocation, progress: Progress) -> Result<Outcome, RuntimeError> {
-        if !CAPABILITIES.contains(&invocation.capability.as_str()) {
-            let all = CAPABILITIES.join(", ");
-            let message = format!("Ollama is not driven for `{}`, but for {all}", invocation.capability);
-            return Err(RuntimeError::new(Fault::BadInput, message));
-        }
-        let _slot = self.slots.acquire().await.map_err(|_| RuntimeError::new(Fault::Unreachable, "shutting down"))?;
+        reach::made_for(AdapterKind::Ollama, &invocation.capability, CAPABILITIES)?;
+        let _slot = slot(&self.slots).await?;
         let model = self.choose(invocation.model.as_deref()).await?;
-        let api =
-            Api { client: &self.client, prompts: &self.prompts, limit: self.timeouts.run.get(), routes: Routes::USUAL };
+        let api = Api::new(&self.client, &self.prompts, self.timeouts.run.get());
         let outcome = match invocation.capability.as_str() {
             "text.embed" => embed::run(&api, model, invocation).await,
             _ => chat::run(&api, model, invocation, progress).await,
@@ -157,11 +130,8 @@ impl Ollama {
 
 fn name_in(view: &RuntimeView, wanted: &str) -> Result<String, RuntimeError> {
     let found = view.models.iter().find(|model| is_same(&model.name, wanted));
-    found.map(|model| model.name.clone()).ok_or_else(|| {
-        let near = nearest(wanted, view.models.iter().map(|model| model.name.as_str()));
-        let hint = near.map(|near| format!("; did you mean `{near}`?")).unwrap_or_default();
-        RuntimeError::new(Fault::NotFound, format!("Ollama has no model `{wanted}`{hint}"))
-    })
+    let all = || view.models.iter().map(|model| model.name.as_str());
+    found.map(|model| model.name.clone()).ok_or_else(|| reach::no_model("Ollama", wanted, all()))
 }
 
 /// `error` with the fault that Ollama means.
@@ -186,30 +156,19 @@ impl Adapter for Ollama {
         Abilities { loads: true, events: false, cancels: true }
     }
 
-    fn observe(&self) -> BoxFuture<'_, Result<RuntimeView, RuntimeError>> {
+    fn observe(&self) -> Call<'_, RuntimeView> {
         self.see().boxed()
     }
 
-    fn events(&self) -> BoxFuture<'_, Result<BoxStream<'static, Result<RuntimeEvent, RuntimeError>>, RuntimeError>> {
-        // There are none: it is looked at instead.
-        async { Ok(futures::stream::pending().boxed()) }.boxed()
+    fn load<'a>(&'a self, model: &'a str) -> Call<'a, ()> {
+        load::load(self, model).boxed()
     }
 
-    fn load<'a>(&'a self, model: &'a str) -> BoxFuture<'a, Result<(), RuntimeError>> {
-        let asked = format!("cannot load `{model}`");
-        let limit = self.timeouts.load.get();
-        async move { within(limit, &asked, load::load(self, model)).await }.boxed()
+    fn unload<'a>(&'a self, model: &'a str) -> Call<'a, ()> {
+        load::unload(self, model).boxed()
     }
 
-    fn unload<'a>(&'a self, model: &'a str) -> BoxFuture<'a, Result<(), RuntimeError>> {
-        let asked = format!("cannot unload `{model}`");
-        let limit = self.timeouts.load.get();
-        async move { within(limit, &asked, load::unload(self, model)).await }.boxed()
-    }
-
-    fn run<'a>(&'a self, invocation: Invocation, progress: Progress) -> BoxFuture<'a, Result<Outcome, RuntimeError>> {
-        let asked = format!("cannot do `{}`", invocation.capability);
-        let limit = self.timeouts.run.get();
-        async move { within(limit, &asked, self.carry_out(invocation, progress)).await }.boxed()
+    fn run<'a>(&'a self, invocation: Invocation, progress: Progress) -> Call<'a, Outcome> {
+        self.carry_out(invocation, progress).boxed()
     }
 }

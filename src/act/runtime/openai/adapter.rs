@@ -3,26 +3,23 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 
-use futures::future::BoxFuture;
-use futures::stream::BoxStream;
-use futures::{FutureExt as _, StreamExt as _};
+use futures::FutureExt as _;
 
 use crate::act::http::{Client, Request};
-use crate::act::runtime::adapter::{
-    Abilities, Adapter, Fault, Invocation, Outcome, Progress, RuntimeError, RuntimeEvent,
-};
+use crate::act::runtime::adapter::{Abilities, Adapter, Call, Invocation, Outcome, Progress, RuntimeError};
 use crate::act::runtime::connect::Places;
+use crate::act::runtime::fault;
 use crate::act::runtime::prompts::Prompts;
-use crate::act::runtime::{fault, limit};
+use crate::act::runtime::reach;
 use crate::core::Name;
-use crate::decide::view::{ModelState, ModelView, RuntimeView};
+use crate::decide::view::RuntimeView;
 use crate::declare::manifest::kind::options::openai::OpenaiOptions;
 use crate::declare::manifest::kind::runtime::{AdapterKind, RuntimeSpec, TimeoutsSpec};
 
-use super::api::{Api, Routes};
+use super::api::Api;
 use super::models::{Known, ModelList, pick};
 use super::speech::Manner;
-use super::{chat, embed, reach, speech, transcribe};
+use super::{chat, embed, speech, transcribe};
 
 /// What can be asked of such a server.
 pub const CAPABILITIES: &[&str] = &["audio.transcribe", "audio.tts", "text.embed", "text.generate", "text.summarize"];
@@ -94,17 +91,9 @@ impl OpenAi {
                     Some(format!("{path} is a page for people and no health check; set another `healthPath`"));
             }
         }
-        // Whether a model is loaded is not told by this protocol, so it is not claimed.
-        let model = |known: Known| ModelView {
-            name: known.id,
-            state: ModelState::Unknown,
-            vram_gb: None,
-            context_tokens: known.context_tokens,
-            expires_at: None,
-        };
         // Without a list, what the manifest names is all that is known.
         view.partial = !self.has_list.load(Ordering::Relaxed);
-        view.models = known.into_iter().map(model).collect();
+        view.models = known.into_iter().map(Known::view).collect();
         Ok(view)
     }
 
@@ -121,8 +110,7 @@ impl OpenAi {
         let capability = invocation.capability.clone();
         reach::made_for(AdapterKind::Openai, &capability, CAPABILITIES)?;
         let model = self.choose(invocation.model.as_deref()).await?;
-        let api =
-            Api { client: &self.client, prompts: &self.prompts, limit: self.timeouts.run.get(), routes: Routes::USUAL };
+        let api = Api::new(&self.client, &self.prompts, self.timeouts.run.get());
         match capability.as_str() {
             "audio.tts" => speech::run(&api, &self.manner, model, invocation, progress).await,
             "audio.transcribe" => transcribe::run(&api, model, invocation, progress).await,
@@ -130,14 +118,6 @@ impl OpenAi {
             _ => chat::run(&api, model, invocation, progress).await,
         }
     }
-}
-
-/// The failure of every load and unload in a runtime that has neither.
-#[must_use]
-pub fn cannot_load(adapter: AdapterKind) -> RuntimeError {
-    let name = adapter.as_str();
-    let message = format!("the adapter `{name}` cannot load or unload: its server does that by itself, or not at all");
-    RuntimeError::new(Fault::BadInput, message)
 }
 
 impl Adapter for OpenAi {
@@ -149,26 +129,11 @@ impl Adapter for OpenAi {
         Abilities { loads: false, events: false, cancels: true }
     }
 
-    fn observe(&self) -> BoxFuture<'_, Result<RuntimeView, RuntimeError>> {
+    fn observe(&self) -> Call<'_, RuntimeView> {
         self.see().boxed()
     }
 
-    fn events(&self) -> BoxFuture<'_, Result<BoxStream<'static, Result<RuntimeEvent, RuntimeError>>, RuntimeError>> {
-        // There are none: it is looked at instead.
-        async { Ok(futures::stream::pending().boxed()) }.boxed()
-    }
-
-    fn load<'a>(&'a self, _: &'a str) -> BoxFuture<'a, Result<(), RuntimeError>> {
-        async { Err(cannot_load(AdapterKind::Openai)) }.boxed()
-    }
-
-    fn unload<'a>(&'a self, _: &'a str) -> BoxFuture<'a, Result<(), RuntimeError>> {
-        async { Err(cannot_load(AdapterKind::Openai)) }.boxed()
-    }
-
-    fn run<'a>(&'a self, invocation: Invocation, progress: Progress) -> BoxFuture<'a, Result<Outcome, RuntimeError>> {
-        let asked = format!("cannot do `{}`", invocation.capability);
-        let limit = self.timeouts.run.get();
-        async move { limit::within(limit, &asked, self.carry_out(invocation, progress)).await }.boxed()
+    fn run<'a>(&'a self, invocation: Invocation, progress: Progress) -> Call<'a, Outcome> {
+        self.carry_out(invocation, progress).boxed()
     }
 }

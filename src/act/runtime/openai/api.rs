@@ -15,6 +15,14 @@ pub struct Api<'a> {
     pub routes: Routes,
 }
 
+impl<'a> Api<'a> {
+    /// A server that has its routes where most have them.
+    #[must_use]
+    pub fn new(client: &'a Client, prompts: &'a Prompts, limit: Duration) -> Self {
+        Self { client, prompts, limit, routes: Routes::USUAL }
+    }
+}
+
 /// The paths below the endpoint.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Routes {

@@ -8,11 +8,10 @@ mod api;
 pub mod chat;
 pub mod embed;
 pub mod models;
-pub mod reach;
 mod reply;
 pub mod sound;
 pub mod speech;
 pub mod transcribe;
 
-pub use adapter::{OpenAi, cannot_load};
+pub use adapter::OpenAi;
 pub use api::{Api, Routes};

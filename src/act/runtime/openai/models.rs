@@ -4,7 +4,8 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use crate::act::runtime::adapter::{Fault, RuntimeError};
-use crate::core::text::nearest;
+use crate::act::runtime::reach;
+use crate::decide::view::{ModelState, ModelView};
 
 /// The longest model id that is believed.
 const ID_CHARS_MAX: usize = 512;
@@ -43,6 +44,20 @@ pub struct Known {
     pub context_tokens: Option<u32>,
 }
 
+impl Known {
+    /// As it is seen where nothing tells whether a model is loaded: so that is not claimed.
+    #[must_use]
+    pub fn view(self) -> ModelView {
+        ModelView {
+            name: self.id,
+            state: ModelState::Unknown,
+            vram_gb: None,
+            context_tokens: self.context_tokens,
+            expires_at: None,
+        }
+    }
+}
+
 impl ModelList {
     /// The models, sorted, each once. Names that nobody could type are passed over.
     #[must_use]
@@ -74,11 +89,7 @@ pub fn pick(known: &[Known], wanted: Option<&str>) -> Result<String, RuntimeErro
     match (wanted, known) {
         (Some(id), known) if known.iter().any(|model| model.id == id) => Ok(id.to_owned()),
         (None, [only]) => Ok(only.id.clone()),
-        (Some(id), known) => {
-            let near = nearest(id, known.iter().map(|model| model.id.as_str()));
-            let hint = near.map(|near| format!("; did you mean `{near}`?")).unwrap_or_default();
-            Err(RuntimeError::new(Fault::NotFound, format!("it has no model `{id}`{hint}")))
-        }
+        (Some(id), known) => Err(reach::no_model("it", id, known.iter().map(|model| model.id.as_str()))),
         (None, known) => {
             let message = format!("the task names no model, and the server has {}; name one", known.len());
             Err(RuntimeError::new(Fault::BadInput, message))

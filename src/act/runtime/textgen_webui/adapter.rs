@@ -3,23 +3,19 @@
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
 
-use futures::future::BoxFuture;
-use futures::stream::BoxStream;
-use futures::{FutureExt as _, StreamExt as _};
+use futures::FutureExt as _;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use tokio::sync::RwLock;
 use tokio::time::Instant;
 
-use crate::act::http::{Answer, Client, Request};
-use crate::act::runtime::adapter::{
-    Abilities, Adapter, Fault, Invocation, Outcome, Progress, RuntimeError, RuntimeEvent,
-};
+use crate::act::http::{Answer, Client};
+use crate::act::runtime::adapter::{Abilities, Adapter, Call, Fault, Invocation, Outcome, Progress, RuntimeError};
 use crate::act::runtime::connect::Places;
-use crate::act::runtime::fault;
 use crate::act::runtime::limit::within;
-use crate::act::runtime::openai::{Api, Routes, chat, reach};
+use crate::act::runtime::openai::{Api, chat};
 use crate::act::runtime::prompts::Prompts;
+use crate::act::runtime::reach;
 use crate::core::Name;
 use crate::decide::view::{ModelState, RuntimeView};
 use crate::declare::manifest::kind::options::textgen_webui::TextgenWebuiOptions;
@@ -92,12 +88,7 @@ impl TextgenWebui {
 
     /// Looks, with the time limit of looks. There is no other way in here to ask without changing anything.
     async fn look(&self, look: Look) -> Result<Answer, RuntimeError> {
-        let answer = self.client.send(Request::get(look.path())).await?;
-        if answer.status == 200 {
-            Ok(answer)
-        } else {
-            Err(fault::of_answer(&answer, &format!("cannot read {}", look.path())))
-        }
+        reach::look(&self.client, look.path()).await
     }
 
     async fn look_at<T: DeserializeOwned>(&self, look: Look) -> Result<T, RuntimeError> {
@@ -178,8 +169,7 @@ impl TextgenWebui {
             within(limit, &format!("cannot load `{wanted}`"), load::load(self, &wanted)).await?;
             shared = alone.downgrade();
         }
-        let api =
-            Api { client: &self.client, prompts: &self.prompts, limit: self.timeouts.run.get(), routes: Routes::USUAL };
+        let api = Api::new(&self.client, &self.prompts, self.timeouts.run.get());
         let result = chat::run(&api, wanted, invocation, progress).await;
         if matches!(&result, Err(error) if matches!(error.fault, Fault::Unreachable | Fault::RuntimeError)) {
             // An answer that breaks off may mean that no model is there: that is found out again.
@@ -199,30 +189,19 @@ impl Adapter for TextgenWebui {
         Abilities { loads: true, events: false, cancels: true }
     }
 
-    fn observe(&self) -> BoxFuture<'_, Result<RuntimeView, RuntimeError>> {
+    fn observe(&self) -> Call<'_, RuntimeView> {
         self.see().boxed()
     }
 
-    fn events(&self) -> BoxFuture<'_, Result<BoxStream<'static, Result<RuntimeEvent, RuntimeError>>, RuntimeError>> {
-        // There are none: it is looked at instead.
-        async { Ok(futures::stream::pending().boxed()) }.boxed()
+    fn load<'a>(&'a self, model: &'a str) -> Call<'a, ()> {
+        load::load(self, model).boxed()
     }
 
-    fn load<'a>(&'a self, model: &'a str) -> BoxFuture<'a, Result<(), RuntimeError>> {
-        let asked = format!("cannot load `{model}`");
-        let limit = self.timeouts.load.get();
-        async move { within(limit, &asked, load::load(self, model)).await }.boxed()
+    fn unload<'a>(&'a self, model: &'a str) -> Call<'a, ()> {
+        load::unload(self, model).boxed()
     }
 
-    fn unload<'a>(&'a self, model: &'a str) -> BoxFuture<'a, Result<(), RuntimeError>> {
-        let asked = format!("cannot unload `{model}`");
-        let limit = self.timeouts.load.get();
-        async move { within(limit, &asked, load::unload(self, model)).await }.boxed()
-    }
-
-    fn run<'a>(&'a self, invocation: Invocation, progress: Progress) -> BoxFuture<'a, Result<Outcome, RuntimeError>> {
-        let asked = format!("cannot do `{}`", invocation.capability);
-        let limit = self.timeouts.run.get();
-        async move { within(limit, &asked, self.carry_out(invocation, progress)).await }.boxed()
+    fn run<'a>(&'a self, invocation: Invocation, progress: Progress) -> Call<'a, Outcome> {
+        self.carry_out(invocation, progress).boxed()
     }
 }

@@ -3,6 +3,7 @@
 //! A load is answered with "OK" also when it failed, so tokens are counted with the model afterwards. While it loads or
 //! unloads, the whole server answers nothing: that is remembered, so that looks do not take it for dead.
 
+use serde::de::IgnoredAny;
 use serde_json::json;
 use tokio::time::Instant;
 
@@ -82,11 +83,12 @@ async fn change(
     runtime.found(Some(Found { model: model.to_owned(), state: on_the_way }), Some(Instant::now() + limit));
     let answer = runtime.client.send(request.within(limit)).await;
     let result = match answer {
-        Ok(answer) if answer.status == 200 => return Ok(()),
+        // It says "OK", and a page in its place says nothing: unloading is not seen in any other way.
+        Ok(answer) if answer.status == 200 => answer.json::<IgnoredAny>().map(drop).map_err(RuntimeError::from),
         Ok(answer) => Err(fault::of_answer(&answer, asked)),
         Err(error) => Err(error.into()),
     };
-    if !matches!(&result, Err(RuntimeError { fault: Fault::Timeout, .. })) {
+    if matches!(&result, Err(error) if error.fault != Fault::Timeout) {
         runtime.found(None, None);
     }
     result

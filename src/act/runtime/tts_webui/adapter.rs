@@ -2,26 +2,22 @@
 
 use std::sync::{Mutex, PoisonError};
 
-use futures::future::BoxFuture;
-use futures::stream::BoxStream;
-use futures::{FutureExt as _, StreamExt as _};
+use futures::FutureExt as _;
 use serde::de::DeserializeOwned;
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
-use crate::act::http::{Answer, Client, Request};
-use crate::act::runtime::adapter::{
-    Abilities, Adapter, Fault, Invocation, Outcome, Progress, RuntimeError, RuntimeEvent,
-};
+use crate::act::http::{Answer, Client};
+use crate::act::runtime::adapter::{Abilities, Adapter, Call, Fault, Invocation, Outcome, Progress, RuntimeError};
 use crate::act::runtime::connect::Places;
-use crate::act::runtime::fault;
-use crate::act::runtime::limit::within;
+use crate::act::runtime::limit::slot;
 use crate::act::runtime::openai::models::{Known, ModelList, pick};
 use crate::act::runtime::openai::speech::Manner;
-use crate::act::runtime::openai::{Api, Routes, cannot_load, reach, speech, transcribe};
+use crate::act::runtime::openai::{Api, speech, transcribe};
 use crate::act::runtime::prompts::Prompts;
+use crate::act::runtime::reach;
 use crate::core::Name;
-use crate::decide::view::{ModelState, ModelView, RuntimeView};
+use crate::decide::view::RuntimeView;
 use crate::declare::manifest::kind::options::tts_webui::{SpeechServer, TtsWebuiOptions};
 use crate::declare::manifest::kind::runtime::{AdapterKind, RuntimeSpec, TimeoutsSpec};
 
@@ -83,12 +79,7 @@ impl TtsWebui {
     /// here to ask without changing anything.
     async fn look(&self, look: Look) -> Result<Option<Answer>, RuntimeError> {
         let Some(path) = look.path(self.server) else { return Ok(None) };
-        let answer = self.client.send(Request::get(path.as_str())).await?;
-        if answer.status == 200 {
-            Ok(Some(answer))
-        } else {
-            Err(fault::of_answer(&answer, &format!("cannot read {path}")))
-        }
+        reach::look(&self.client, &path).await.map(Some)
     }
 
     async fn look_at<T: DeserializeOwned>(&self, look: Look) -> Result<Option<T>, RuntimeError> {
@@ -117,15 +108,8 @@ impl TtsWebui {
         };
         let lacks = self.unspoken(&known, degraded.is_some()).await;
         let lacks = lacks.map(|why| ("audio.tts".to_owned(), why)).into_iter().collect();
-        // Whether a model is loaded is not told, so it is not claimed.
-        let model = |known: Known| ModelView {
-            name: known.id,
-            state: ModelState::Unknown,
-            vram_gb: None,
-            context_tokens: known.context_tokens,
-            expires_at: None,
-        };
-        Ok(RuntimeView { degraded, models: known.into_iter().map(model).collect(), lacks, ..RuntimeView::default() })
+        let models = known.into_iter().map(Known::view).collect();
+        Ok(RuntimeView { degraded, models, lacks, ..RuntimeView::default() })
     }
 
     /// Why the voice that the manifest names cannot speak; none where all voices cannot be read.
@@ -185,15 +169,10 @@ impl TtsWebui {
 
     async fn carry_out(&self, invocation: Invocation, progress: Progress) -> Result<Outcome, RuntimeError> {
         let capability = invocation.capability.clone();
-        let all = match self.server {
-            SpeechServer::TtsWebui | SpeechServer::Speaches => CAPABILITIES,
-            SpeechServer::Kokoro | SpeechServer::Openedai => &["audio.tts"],
-        };
-        reach::made_for(AdapterKind::TtsWebui, &capability, all)?;
-        let _slot = self.slots.acquire().await.map_err(|_| RuntimeError::new(Fault::Unreachable, "shutting down"))?;
+        reach::made_for(AdapterKind::TtsWebui, &capability, self.server.does())?;
+        let _slot = slot(&self.slots).await?;
         let model = self.choose(invocation.model.as_deref()).await?;
-        let api =
-            Api { client: &self.client, prompts: &self.prompts, limit: self.timeouts.run.get(), routes: Routes::USUAL };
+        let api = Api::new(&self.client, &self.prompts, self.timeouts.run.get());
         if self.server == SpeechServer::TtsWebui {
             // Also when the task is dropped: it speaks to the end all the same.
             self.expect_silence(Some(Instant::now() + self.timeouts.run.get()));
@@ -256,26 +235,11 @@ impl Adapter for TtsWebui {
         Abilities { loads: false, events: false, cancels }
     }
 
-    fn observe(&self) -> BoxFuture<'_, Result<RuntimeView, RuntimeError>> {
+    fn observe(&self) -> Call<'_, RuntimeView> {
         self.see().boxed()
     }
 
-    fn events(&self) -> BoxFuture<'_, Result<BoxStream<'static, Result<RuntimeEvent, RuntimeError>>, RuntimeError>> {
-        // There are none: it is looked at instead.
-        async { Ok(futures::stream::pending().boxed()) }.boxed()
-    }
-
-    fn load<'a>(&'a self, _: &'a str) -> BoxFuture<'a, Result<(), RuntimeError>> {
-        async { Err(cannot_load(AdapterKind::TtsWebui)) }.boxed()
-    }
-
-    fn unload<'a>(&'a self, _: &'a str) -> BoxFuture<'a, Result<(), RuntimeError>> {
-        async { Err(cannot_load(AdapterKind::TtsWebui)) }.boxed()
-    }
-
-    fn run<'a>(&'a self, invocation: Invocation, progress: Progress) -> BoxFuture<'a, Result<Outcome, RuntimeError>> {
-        let asked = format!("cannot do `{}`", invocation.capability);
-        let limit = self.timeouts.run.get();
-        async move { within(limit, &asked, self.carry_out(invocation, progress)).await }.boxed()
+    fn run<'a>(&'a self, invocation: Invocation, progress: Progress) -> Call<'a, Outcome> {
+        self.carry_out(invocation, progress).boxed()
     }
 }

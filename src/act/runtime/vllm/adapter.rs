@@ -1,20 +1,16 @@
 //! The adapter: its settings, one look, and who does what.
 
-use futures::future::BoxFuture;
-use futures::stream::BoxStream;
-use futures::{FutureExt as _, StreamExt as _};
+use futures::FutureExt as _;
 use serde::de::DeserializeOwned;
 
-use crate::act::http::{Answer, Client, Request};
-use crate::act::runtime::adapter::{
-    Abilities, Adapter, Fault, Invocation, Outcome, Progress, RuntimeError, RuntimeEvent,
-};
+use crate::act::http::{Answer, Client};
+use crate::act::runtime::adapter::{Abilities, Adapter, Call, Fault, Invocation, Outcome, Progress, RuntimeError};
 use crate::act::runtime::connect::Places;
-use crate::act::runtime::fault;
 use crate::act::runtime::limit::within;
 use crate::act::runtime::openai::models::{Known, pick};
-use crate::act::runtime::openai::{Api, Routes, chat, embed, reach, transcribe};
+use crate::act::runtime::openai::{Api, chat, embed, transcribe};
 use crate::act::runtime::prompts::Prompts;
+use crate::act::runtime::reach;
 use crate::core::Name;
 use crate::decide::view::{ModelState, RuntimeView};
 use crate::declare::manifest::kind::options::vllm::{SleepMode, VllmOptions};
@@ -59,12 +55,7 @@ impl Vllm {
 
     /// Looks, with the time limit of looks. There is no other way in here to ask without changing anything.
     async fn look(&self, look: Look) -> Result<Answer, RuntimeError> {
-        let answer = self.client.send(Request::get(look.path())).await?;
-        if answer.status == 200 {
-            Ok(answer)
-        } else {
-            Err(fault::of_answer(&answer, &format!("cannot read {}", look.path())))
-        }
+        reach::look(&self.client, look.path()).await
     }
 
     async fn look_at<T: DeserializeOwned>(&self, look: Look) -> Result<T, RuntimeError> {
@@ -106,8 +97,7 @@ impl Vllm {
             let limit = self.timeouts.load.get();
             within(limit, &format!("cannot wake `{model}`"), sleep::wake(self, &model, &seen)).await?;
         }
-        let api =
-            Api { client: &self.client, prompts: &self.prompts, limit: self.timeouts.run.get(), routes: Routes::USUAL };
+        let api = Api::new(&self.client, &self.prompts, self.timeouts.run.get());
         match capability.as_str() {
             "audio.transcribe" => transcribe::run(&api, model, invocation, progress).await,
             "text.embed" => embed::run(&api, model, invocation).await,
@@ -147,30 +137,19 @@ impl Adapter for Vllm {
         Abilities { loads: true, events: false, cancels: true }
     }
 
-    fn observe(&self) -> BoxFuture<'_, Result<RuntimeView, RuntimeError>> {
+    fn observe(&self) -> Call<'_, RuntimeView> {
         async { Ok(self.see().await?.view) }.boxed()
     }
 
-    fn events(&self) -> BoxFuture<'_, Result<BoxStream<'static, Result<RuntimeEvent, RuntimeError>>, RuntimeError>> {
-        // There are none: it is looked at instead.
-        async { Ok(futures::stream::pending().boxed()) }.boxed()
+    fn load<'a>(&'a self, model: &'a str) -> Call<'a, ()> {
+        sleep::load(self, model).boxed()
     }
 
-    fn load<'a>(&'a self, model: &'a str) -> BoxFuture<'a, Result<(), RuntimeError>> {
-        let asked = format!("cannot load `{model}`");
-        let limit = self.timeouts.load.get();
-        async move { within(limit, &asked, sleep::load(self, model)).await }.boxed()
+    fn unload<'a>(&'a self, model: &'a str) -> Call<'a, ()> {
+        sleep::unload(self, model).boxed()
     }
 
-    fn unload<'a>(&'a self, model: &'a str) -> BoxFuture<'a, Result<(), RuntimeError>> {
-        let asked = format!("cannot unload `{model}`");
-        let limit = self.timeouts.load.get();
-        async move { within(limit, &asked, sleep::unload(self, model)).await }.boxed()
-    }
-
-    fn run<'a>(&'a self, invocation: Invocation, progress: Progress) -> BoxFuture<'a, Result<Outcome, RuntimeError>> {
-        let asked = format!("cannot do `{}`", invocation.capability);
-        let limit = self.timeouts.run.get();
-        async move { within(limit, &asked, self.carry_out(invocation, progress)).await }.boxed()
+    fn run<'a>(&'a self, invocation: Invocation, progress: Progress) -> Call<'a, Outcome> {
+        self.carry_out(invocation, progress).boxed()
     }
 }

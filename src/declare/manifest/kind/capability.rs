@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::options;
+use super::options::tts_webui::SpeechServer;
 use super::runtime::{AdapterKind, RuntimeSpec};
 
 /// What flows along an edge of a blueprint.
@@ -99,6 +100,8 @@ pub fn doers(capability: &str) -> impl Iterator<Item = AdapterKind> {
 pub enum Ability<'a> {
     /// What the adapter does, whatever the program behind it.
     Adapter(&'static [&'static str]),
+    /// What such a speech server does.
+    Speech(SpeechServer),
     /// What `options.{option}` says how to do; each thing below it is an `entry`.
     Options { option: &'static str, entry: &'static str, all: Vec<&'a str> },
     /// That cannot be said: the adapter is not driven, or its options cannot be read.
@@ -111,12 +114,31 @@ pub fn ability(runtime: &RuntimeSpec) -> Ability<'_> {
     let (option, entry) = match runtime.adapter {
         AdapterKind::Exec => ("programs", "program"),
         AdapterKind::Comfyui => ("workflows", "workflow"),
+        AdapterKind::TtsWebui => return speech(runtime),
         by_itself => return does(by_itself).map_or(Ability::Unknown, Ability::Adapter),
     };
     match runtime.options.get(option) {
         None => Ability::Options { option, entry, all: Vec::new() },
         Some(Value::Object(told)) => Ability::Options { option, entry, all: told.keys().map(String::as_str).collect() },
         Some(_) => Ability::Unknown,
+    }
+}
+
+fn speech(runtime: &RuntimeSpec) -> Ability<'_> {
+    let server = runtime.options.get("server").map(SpeechServer::deserialize).transpose();
+    server.map_or(Ability::Unknown, |server| Ability::Speech(server.unwrap_or_default()))
+}
+
+impl Ability<'_> {
+    /// Whether `capability` may be declared: it can be done, or nobody can say that it cannot.
+    #[must_use]
+    pub fn allows(&self, capability: &str) -> bool {
+        match self {
+            Self::Adapter(all) => all.contains(&capability),
+            Self::Speech(server) => server.does().contains(&capability),
+            Self::Options { all, .. } => all.contains(&capability),
+            Self::Unknown => true,
+        }
     }
 }
 

@@ -6,6 +6,7 @@
 use super::super::code::CANNOT_OFFER;
 use super::super::document::Spec;
 use super::super::kind::capability::{Ability, ability, doers, find};
+use super::super::kind::options::tts_webui::SpeechServer;
 use super::super::kind::runtime::AdapterKind;
 use super::{Complaint, Subject, spec};
 use crate::core::text::nearest;
@@ -18,11 +19,16 @@ pub fn check(subject: &Subject<'_>, complaints: &mut Vec<Complaint>) {
             continue;
         }
         let path = spec("capabilities").index(index);
-        match ability(runtime) {
-            Ability::Adapter(all) if !all.contains(&wanted.as_str()) => {
+        let ability = ability(runtime);
+        if ability.allows(wanted) {
+            continue;
+        }
+        match ability {
+            Ability::Adapter(all) => {
                 complaints.push(undone(path, runtime.adapter, wanted, all).follows_from(spec("adapter")));
             }
-            Ability::Options { option, entry, all } if !all.contains(&wanted.as_str()) => {
+            Ability::Speech(server) => complaints.push(unheard(path, server, wanted).follows_from(spec("options"))),
+            Ability::Options { option, entry, all } => {
                 let message = format!("`options.{option}` says no {entry} for `{wanted}`");
                 let told = if all.is_empty() { "nothing".to_owned() } else { all.join(", ") };
                 let help = match near(wanted, &all) {
@@ -36,7 +42,7 @@ pub fn check(subject: &Subject<'_>, complaints: &mut Vec<Complaint>) {
                         .help(help),
                 );
             }
-            Ability::Adapter(_) | Ability::Options { .. } | Ability::Unknown => {}
+            Ability::Unknown => {}
         }
     }
 }
@@ -56,6 +62,21 @@ fn undone(path: super::Path, adapter: AdapterKind, wanted: &str, all: &[&str]) -
     Complaint::new(CANNOT_OFFER, path, format!("the adapter `{adapter}` does not do `{wanted}`"))
         .label(format!("it does {}", all.join(", ")))
         .help(help)
+}
+
+/// That such a speech server does not do it. Where another does, that is told; else it is as for any adapter.
+fn unheard(path: super::Path, server: SpeechServer, wanted: &str) -> Complaint {
+    let able = SpeechServer::ALL.into_iter().filter(|other| other.does().contains(&wanted));
+    let able: Vec<String> = able.map(|other| format!("`{}`", other.as_str())).collect();
+    let complaint = undone(path, AdapterKind::TtsWebui, wanted, server.does());
+    if able.is_empty() {
+        return complaint;
+    }
+    let message = format!("a speech server with `server: {}` does not do `{wanted}`", server.as_str());
+    let others = doers(wanted).filter(|other| *other != AdapterKind::TtsWebui);
+    let others: Vec<String> = others.map(|other| format!("`{}`", other.as_str())).collect();
+    let help = format!("of speech servers {} do it; so do the adapters {}", able.join(" and "), others.join(", "));
+    Complaint { message, ..complaint }.help(help)
 }
 
 /// The name that is most like `wanted`: by its letters, else the only one of the same family, as `audio.tts` is of

@@ -3,7 +3,7 @@
 use crate::core::Kind;
 use crate::core::text::nearest;
 use crate::declare::manifest::Spec;
-use crate::declare::manifest::kind::capability;
+use crate::declare::manifest::kind::capability::{self, Ability};
 use crate::declare::manifest::kind::model::ModelSpec;
 
 use super::super::candidate::{Candidate, Subject};
@@ -33,15 +33,39 @@ pub fn model(subject: Subject<'_>, world: &Candidate<'_>, report: &mut Report) {
     }
     for (i, promised) in spec.capabilities.iter().enumerate() {
         if !runtimes_offer(world, spec, promised) {
-            let runtimes: Vec<_> = spec.served_by.iter().map(|served| format!("`{}`", served.runtime)).collect();
             let problem = Problem::at(
                 format_args!("spec.capabilities[{i}]"),
                 format_args!("no runtime that serves this model offers `{promised}`, so it is never used for that"),
             );
-            let help = format!("add `{promised}` to the capabilities of {}, or remove it here", runtimes.join(" or "));
-            report.warning(subject, &code::UNUSED_CAPABILITY, problem.help(help));
+            report.warning(subject, &code::UNUSED_CAPABILITY, problem.help(remedy(world, spec, promised)));
         }
     }
+}
+
+/// What to do about a capability that no runtime of a model offers: to have it offered by one that can do it.
+fn remedy(world: &Candidate<'_>, model: &ModelSpec, promised: &str) -> String {
+    let (mut able, mut teachable) = (Vec::new(), Vec::new());
+    for served in &model.served_by {
+        let name = &served.runtime;
+        match world.runtime(name.as_str()).map(capability::ability) {
+            Some(ability) if ability.allows(promised) => able.push(format!("`{name}`")),
+            Some(Ability::Options { option, .. }) => teachable.push(format!("`options.{option}` of `{name}`")),
+            Some(Ability::Adapter(_) | Ability::Speech(_) | Ability::Unknown) | None => {}
+        }
+    }
+    if !able.is_empty() {
+        return format!("add `{promised}` to the capabilities of {}, or remove it here", able.join(" or "));
+    }
+    if !teachable.is_empty() {
+        let where_to = teachable.join(" or ");
+        return format!("say below {where_to} how it is done and add it to the capabilities there, or remove it here");
+    }
+    let doers: Vec<_> = capability::doers(promised).map(|adapter| format!("`{}`", adapter.as_str())).collect();
+    let elsewhere = match doers.as_slice() {
+        [] => "one with the adapter `comfyui` or `exec`, which can be told how".to_owned(),
+        some => format!("one whose adapter does ({})", some.join(", ")),
+    };
+    format!("none of them can do it: have the model served by {elsewhere}, or remove it here")
 }
 
 /// Reports steps of a Blueprint that nothing can do, and models that cannot do the step they are named for.
@@ -222,10 +246,39 @@ error ARC319 Task/d at `lead`: Runtime `swap` does not serve Model `lead`
         insta::assert_snapshot!(told(&[manifest(
             "Model",
             "m",
-            "type: tts, servedBy: [{runtime: swap}, {runtime: inside}], capabilities: [text.summarize, audio.tts]"
+            "type: tts, servedBy: [{runtime: swap}, {runtime: inside}], capabilities: [text.summarize, audio.tts, ocr.pdf]"
         ),]), @r#"
 warning ARC324 Model/m at `audio.tts`: no runtime that serves this model offers `audio.tts`, so it is never used for that
-  = add `audio.tts` to the capabilities of `swap` or `inside`, or remove it here
+  = none of them can do it: have the model served by one whose adapter does (`openai`, `tts-webui`), or remove it here
+warning ARC324 Model/m at `ocr.pdf`: no runtime that serves this model offers `ocr.pdf`, so it is never used for that
+  = none of them can do it: have the model served by one with the adapter `comfyui` or `exec`, which can be told how, or remove it here
+"#);
+    }
+
+    #[test]
+    fn what_a_model_promises_is_to_be_added_only_where_it_can_be_done() {
+        let voices = |name: &str, server: &str| {
+            let endpoint = "host: desk, adapter: tts-webui, endpoint: 'http://127.0.0.1:7778'";
+            manifest("Runtime", name, &format!("{endpoint}, capabilities: [audio.tts], options: {{server: {server}}}"))
+        };
+        let pictures = "host: desk, adapter: comfyui, endpoint: 'http://127.0.0.1:8188'";
+        let model = |name: &str, by: &str| {
+            manifest("Model", name, &format!("type: asr, servedBy: [{by}], capabilities: [audio.transcribe]"))
+        };
+        insta::assert_snapshot!(told(&[
+            voices("kokoro", "kokoro"),
+            voices("speaches", "speaches"),
+            manifest("Runtime", "pictures", pictures),
+            model("a", "{runtime: kokoro}, {runtime: pictures}, {runtime: speaches}"),
+            model("b", "{runtime: kokoro}, {runtime: pictures}"),
+            model("c", "{runtime: kokoro}"),
+        ]), @r#"
+warning ARC324 Model/a at `audio.transcribe`: no runtime that serves this model offers `audio.transcribe`, so it is never used for that
+  = add `audio.transcribe` to the capabilities of `speaches`, or remove it here
+warning ARC324 Model/b at `audio.transcribe`: no runtime that serves this model offers `audio.transcribe`, so it is never used for that
+  = say below `options.workflows` of `pictures` how it is done and add it to the capabilities there, or remove it here
+warning ARC324 Model/c at `audio.transcribe`: no runtime that serves this model offers `audio.transcribe`, so it is never used for that
+  = none of them can do it: have the model served by one whose adapter does (`llama-server`, `openai`, `tts-webui`, `vllm`), or remove it here
 "#);
     }
 

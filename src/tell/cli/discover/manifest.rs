@@ -147,7 +147,7 @@ impl<'a> Page<'a> {
             let _ = writeln!(spec, "  # auth: {{tokenFrom: {{file: {name}}}}}");
         }
         if let Some(server) = recognized.server.filter(|server| *server != SpeechServer::TtsWebui) {
-            let _ = writeln!(spec, "  options: {{server: {}}}", server_word(server));
+            let _ = writeln!(spec, "  options: {{server: {}}}", server.as_str());
         }
         if let Err(why) = &found.view {
             remark(&mut spec, "  ", &format!("its models could not be told: {why}"));
@@ -228,19 +228,9 @@ fn base_name(found: &Found) -> &'static str {
     match (found.recognized.adapter, found.recognized.server) {
         (AdapterKind::LlamaSwap, _) => "swap",
         (AdapterKind::TextgenWebui, _) => "textgen",
-        (AdapterKind::TtsWebui, Some(server)) => server_word(server),
+        (AdapterKind::TtsWebui, Some(server)) => server.as_str(),
         (AdapterKind::Openai, _) => "openai-server",
         (adapter, _) => adapter.as_str(),
-    }
-}
-
-#[must_use]
-pub fn server_word(server: SpeechServer) -> &'static str {
-    match server {
-        SpeechServer::TtsWebui => "tts-webui",
-        SpeechServer::Kokoro => "kokoro",
-        SpeechServer::Speaches => "speaches",
-        SpeechServer::Openedai => "openedai",
     }
 }
 
@@ -261,7 +251,7 @@ fn capabilities(found: &Found, models: &[&ModelView]) -> Vec<&'static str> {
     if all.is_empty() {
         all.extend(guess::usual(&found.recognized));
     }
-    if let Some(done) = does(found.recognized.adapter) {
+    if let Some(done) = found.recognized.server.map(SpeechServer::does).or_else(|| does(found.recognized.adapter)) {
         all.retain(|capability| done.contains(capability));
     }
     all.sort_unstable();

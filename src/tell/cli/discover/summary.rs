@@ -6,9 +6,10 @@ use serde_json::{Value, json};
 
 use crate::act::discover::{Found, Place, Seen};
 use crate::core::text::count;
+use crate::declare::manifest::kind::options::tts_webui::SpeechServer;
 use crate::tell::terminal::clean_line;
 
-use super::manifest::{server_word, version};
+use super::manifest::version;
 use super::{Finds, program};
 
 /// What was looked at and found, a line each.
@@ -54,7 +55,7 @@ fn looked_at(finds: &Finds) -> BTreeMap<&str, BTreeSet<u16>> {
 
 /// What it is called by people.
 fn title(found: &Found) -> &'static str {
-    found.recognized.server.map_or(found.recognized.adapter.as_str(), server_word)
+    found.recognized.server.map_or(found.recognized.adapter.as_str(), SpeechServer::as_str)
 }
 
 fn found_in_words(place: &Place, found: &Found) -> String {
@@ -96,7 +97,7 @@ fn runtime_json(place: &Place, found: &Found) -> Value {
         })
         .collect();
     json!({
-        "adapter": found.recognized.adapter.as_str(), "server": found.recognized.server.map(server_word),
+        "adapter": found.recognized.adapter.as_str(), "server": found.recognized.server.map(SpeechServer::as_str),
         "endpoint": place.endpoint(), "reason": found.recognized.because, "version": version(found),
         "needs_key": found.recognized.needs_key, "models": models, "problem": found.view.as_ref().err(),
     })

@@ -13,6 +13,8 @@ use crate::core::text::nearest;
 
 /// The largest workflow, as JSON. Those of the web UI's gallery have some tens of KiB.
 pub const WORKFLOW_BYTES_MAX: usize = 1 << 20;
+/// The most that `outputsMb` may be.
+const OUTPUTS_MB_MAX: u64 = 1024;
 /// The most nodes of a workflow.
 pub const NODES_MAX: usize = 2_000;
 
@@ -27,12 +29,16 @@ pub struct ComfyuiOptions {
     pub model_folders: Vec<String>,
     /// Asks it to give up its memory after each task, when nothing else waits there.
     pub free_after: bool,
+    /// The most that all outputs of one task have together, in MB: 1 to 1024. They are held in memory until they are kept.
+    #[schemars(range(min = 1, max = 1024))]
+    #[serde(deserialize_with = "outputs_mb")]
+    pub outputs_mb: u64,
 }
 
 impl Default for ComfyuiOptions {
     fn default() -> Self {
         let model_folders = ["checkpoints", "diffusion_models"].map(str::to_owned).to_vec();
-        Self { workflows: BTreeMap::new(), model_folders, free_after: true }
+        Self { workflows: BTreeMap::new(), model_folders, free_after: true, outputs_mb: 64 }
     }
 }
 
@@ -200,6 +206,13 @@ fn is_inside(path: &str) -> bool {
     !path.is_empty() && !path.contains('\\') && path.split('/').all(|part| !matches!(part, "" | "." | ".."))
 }
 
+fn outputs_mb<'de, D: Deserializer<'de>>(from: D) -> Result<u64, D::Error> {
+    match u64::deserialize(from)? {
+        megabytes @ 1..=OUTPUTS_MB_MAX => Ok(megabytes),
+        other => Err(serde::de::Error::custom(format_args!("a whole number from 1 to {OUTPUTS_MB_MAX}, not {other}"))),
+    }
+}
+
 fn checked<'de, D: Deserializer<'de>>(from: D) -> Result<BTreeMap<String, WorkflowOption>, D::Error> {
     let all = BTreeMap::<String, WorkflowOption>::deserialize(from)?;
     for (capability, workflow) in &all {
@@ -285,5 +298,15 @@ mod tests {
         }
         let options: ComfyuiOptions = serde_json::from_value(json!({})).unwrap();
         assert!(options.free_after && options.model_folders == ["checkpoints", "diffusion_models"]);
+    }
+
+    #[test]
+    fn outputs_take_a_bounded_share_of_memory() {
+        let read = |value: Value| serde_json::from_value::<ComfyuiOptions>(value).map(|options| options.outputs_mb);
+        assert_eq!(read(json!({})).unwrap(), 64);
+        assert_eq!(read(json!({"outputsMb": 1024})).unwrap(), 1024);
+        for wrong in [json!(0), json!(1025), json!(-1), json!("64")] {
+            assert!(read(json!({"outputsMb": wrong})).is_err(), "{wrong}");
+        }
     }
 }

@@ -31,3 +31,39 @@ pub enum SpeechServer {
     /// openedai-speech.
     Openedai,
 }
+
+impl SpeechServer {
+    pub const ALL: [Self; 4] = [Self::TtsWebui, Self::Kokoro, Self::Speaches, Self::Openedai];
+
+    /// As it is written.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::TtsWebui => "tts-webui",
+            Self::Kokoro => "kokoro",
+            Self::Speaches => "speaches",
+            Self::Openedai => "openedai",
+        }
+    }
+
+    /// The capabilities that such a server has. Not all of them listen.
+    #[must_use]
+    pub fn does(self) -> &'static [&'static str] {
+        match self {
+            Self::TtsWebui | Self::Speaches => &["audio.transcribe", "audio.tts"],
+            Self::Kokoro | Self::Openedai => &["audio.tts"],
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_server_is_called_as_it_is_written() {
+        for server in SpeechServer::ALL {
+            assert_eq!(serde_json::to_value(server).unwrap(), server.as_str());
+        }
+    }
+}
