@@ -139,7 +139,10 @@ impl<'a> Page<'a> {
                 "  # it does what its workflows say: name them in options.workflows, and what they do above\n",
             );
         }
-        if recognized.needs_key {
+        if let Some(file) = &found.key_file {
+            spec.push_str("  # its key was in this file, which belongs into the daemon's credentials folder:\n");
+            let _ = writeln!(spec, "  auth: {{tokenFrom: {{file: {}}}}}", quoted_if_needed(file));
+        } else if recognized.needs_key {
             let _ = writeln!(
                 spec,
                 "  # It wants a key: put it into a file {name} in the daemon's credentials folder and say:"
