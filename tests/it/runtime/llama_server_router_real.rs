@@ -9,7 +9,7 @@ use arcology::act::http::Request;
 use arcology::act::runtime::{Adapter, Fault, Invocation, Progress, RuntimeEvent};
 use arcology::decide::view::{ModelState, RuntimeView};
 use futures::{FutureExt as _, StreamExt as _};
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::conformance::{Subject, Work, conform_for_real};
 use super::real::{self, Server};
@@ -173,17 +173,21 @@ async fn quirk_3_the_real_router_tells_that_a_model_changed_and_quirk_4_knows_no
 }
 
 #[tokio::test]
-async fn the_real_router_counts_what_runs_and_lets_go_of_dropped_work() {
+async fn quirk_14_the_real_router_evicts_nothing_that_works_counts_it_and_lets_go_of_it_when_it_is_dropped() {
     let Some(programs) = programs() else { return };
-    let (_server, adapter) = started(&programs, &["--parallel", "1"]).await;
+    // Without the shift a chat ends when its context is full.
+    let (_server, adapter) = started(&programs, &["--parallel", "1", "--context-shift"]).await;
     in_time(adapter.load(TINY)).await.unwrap();
     let mut endless = adapter.run(chat(TINY, 10_000_000), Progress::ignored());
     tokio::select! {
         outcome = &mut endless => panic!("{outcome:?}"),
         () = until(&adapter, "it works", |view| view.in_flight == Some(1)) => {}
     }
+    let error = in_time(adapter.load(SLOW)).await.unwrap_err();
+    assert!(error.fault == Fault::Busy && error.message.contains("--models-max"), "{error}");
+    assert_eq!(states(&adapter).await, [ModelState::Loaded, ModelState::Unloaded]);
     drop(endless);
     until(&adapter, "it is free again", |view| view.in_flight == Some(0)).await;
-    let told: Value = json!(text_of_run(&adapter, chat(TINY, 4)).await.unwrap());
-    assert!(told.is_string());
+    in_time(adapter.load(SLOW)).await.unwrap();
+    assert_eq!(states(&adapter).await, [ModelState::Unloaded, ModelState::Loaded]);
 }
