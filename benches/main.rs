@@ -9,6 +9,7 @@ mod commit_to_action;
 mod connection;
 mod daemon;
 mod durable;
+mod isolation;
 mod long_queue;
 mod look;
 mod measure;
@@ -31,7 +32,7 @@ use std::process::ExitCode;
 /// A benchmark's name, and what runs it.
 type Bench = (&'static str, fn());
 
-const ALL: [Bench; 15] = [
+const ALL: [Bench; 16] = [
     ("commit-to-action", commit_to_action::run),
     ("look", look::run),
     ("cold-start", cold_start::run),
@@ -40,6 +41,7 @@ const ALL: [Bench; 15] = [
     ("overhead", overhead::run),
     ("plan-and-page", plan_and_page::run),
     ("durable", durable::run),
+    ("isolation", isolation::run),
     ("long-queue", long_queue::run),
     ("scheduler", scheduler::run),
     ("simulated-time", simulated_time::run),

@@ -3,7 +3,7 @@
 //! Bounded: the time to connect, the time of an answer, the time of everything, the size of an answer, the questions for
 //! a place and the places at once. Redirects are not followed, and no key is sent anywhere.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use futures::StreamExt as _;
@@ -59,16 +59,20 @@ pub enum Seen {
 #[derive(Clone, Debug, PartialEq)]
 pub struct Found {
     pub recognized: Recognized,
+    /// The name of the file whose key was sent there.
+    pub key_file: Option<String>,
     /// What its adapter read, or why it could not.
     pub view: Result<RuntimeView, String>,
 }
 
-/// Looks at every place and says what is there, in the order of `places`.
-pub async fn look(places: Vec<Place>, limits: Limits) -> Vec<Looked> {
+/// Looks at every place and says what is there, in the order of `places`. The key in the file `key` is sent to those that are
+/// exact.
+pub async fn look(places: Vec<Place>, key: Option<&Path>, limits: Limits) -> Vec<Looked> {
     let until = tokio::time::Instant::now() + limits.total;
     stream::iter(places)
         .map(|place| async move {
-            let seen = tokio::time::timeout_at(until, look_at(&place, limits)).await.unwrap_or(Seen::OutOfTime);
+            let key = key.filter(|_| place.is_exact);
+            let seen = tokio::time::timeout_at(until, look_at(&place, key, limits)).await.unwrap_or(Seen::OutOfTime);
             Looked { place, seen }
         })
         .buffered(AT_ONCE_MAX)
@@ -76,9 +80,13 @@ pub async fn look(places: Vec<Place>, limits: Limits) -> Vec<Looked> {
         .await
 }
 
-async fn look_at(place: &Place, limits: Limits) -> Seen {
-    let options =
-        Options { connect: limits.connect, total: limits.answer, body_bytes_max: ANSWER_BYTES_MAX, token_file: None };
+async fn look_at(place: &Place, key: Option<&Path>, limits: Limits) -> Seen {
+    let options = Options {
+        connect: limits.connect,
+        total: limits.answer,
+        body_bytes_max: ANSWER_BYTES_MAX,
+        token_file: key.map(Path::to_owned),
+    };
     let client = match Client::new(&place.endpoint(), options) {
         Ok(client) => client,
         Err(error) => return Seen::Stranger(error.to_string()),
@@ -88,8 +96,9 @@ async fn look_at(place: &Place, limits: Limits) -> Seen {
         let question = match judge(&answers) {
             Ok(Verdict::Stranger(why)) => return Seen::Stranger(why),
             Ok(Verdict::Runtime(recognized)) => {
-                let view = read(place, &recognized, limits).await;
-                return Seen::Runtime(Box::new(Found { recognized, view }));
+                let view = read(place, &recognized, key, limits).await;
+                let key_file = key.and_then(Path::file_name).map(|name| name.to_string_lossy().into_owned());
+                return Seen::Runtime(Box::new(Found { recognized, key_file, view }));
             }
             Err(question) => question,
         };
@@ -99,15 +108,18 @@ async fn look_at(place: &Place, limits: Limits) -> Seen {
                 answers.insert(question, Heard { status: answer.status, json, is_empty: answer.body.is_empty() });
             }
             // Whoever does not even answer the first question is asked no second one.
-            Err(error) if question == Question::Models => return unheard(&error),
+            Err(error) if question == Question::Models => return unheard(&error, place),
             Err(_) => drop(answers.insert(question, Heard::default())),
         }
     }
 }
 
-fn unheard(error: &Error) -> Seen {
+fn unheard(error: &Error, place: &Place) -> Seen {
     match error {
-        Error::Connect { .. } | Error::Address { .. } | Error::Token { .. } => Seen::Nothing,
+        // A certificate that is not trusted looks like this, too.
+        Error::Connect { .. } if place.is_tls => Seen::Stranger(error.to_string()),
+        Error::Token { .. } => Seen::Stranger(error.to_string()),
+        Error::Connect { .. } | Error::Address { .. } => Seen::Nothing,
         Error::Timeout { after, .. } => {
             Seen::Stranger(format!("it takes the connection and says nothing for {} ms", after.as_millis()))
         }
@@ -119,28 +131,38 @@ fn unheard(error: &Error) -> Seen {
 }
 
 /// What the runtime's own adapter reads there.
-async fn read(place: &Place, recognized: &Recognized, limits: Limits) -> Result<RuntimeView, String> {
+async fn read(
+    place: &Place,
+    recognized: &Recognized,
+    key: Option<&Path>,
+    limits: Limits,
+) -> Result<RuntimeView, String> {
     if recognized.needs_key {
-        return Err("it tells its models only to who has a key".to_owned());
+        let why = if key.is_some() { "it refuses this key" } else { "it tells its models only to who has a key" };
+        return Err(why.to_owned());
     }
     if !recognized.adapter.is_driven() {
         return Err("this version does not drive it yet".to_owned());
     }
-    let spec = spec(place, recognized, limits)?;
+    let spec = spec(place, recognized, key, limits)?;
     let name = Name::new("found").map_err(|error| error.to_string())?;
-    // Nothing is kept and no key is read: the folders are never opened.
-    let nowhere = Places { credentials_dir: PathBuf::new(), state_dir: PathBuf::new() };
-    let adapter = connect(&name, &spec, &nowhere).map_err(|error| error.to_string())?;
+    // Nothing is kept, and of the credentials only the key that was handed over is read.
+    let credentials_dir = key.and_then(Path::parent).map(Path::to_owned).unwrap_or_default();
+    let places = Places { credentials_dir, state_dir: PathBuf::new() };
+    let adapter = connect(&name, &spec, &places).map_err(|error| error.to_string())?;
     adapter.observe().await.map_err(|error| error.to_string())
 }
 
-fn spec(place: &Place, recognized: &Recognized, limits: Limits) -> Result<RuntimeSpec, String> {
+fn spec(place: &Place, recognized: &Recognized, key: Option<&Path>, limits: Limits) -> Result<RuntimeSpec, String> {
     let mut spec = json!({
         "host": "found", "adapter": recognized.adapter.as_str(), "endpoint": place.endpoint(),
         "timeouts": {"connect": format!("{}ms", limits.answer.as_millis().max(1))},
     });
     if let Some(server) = recognized.server {
         spec["options"] = json!({"server": server});
+    }
+    if let Some(file) = key.and_then(Path::file_name) {
+        spec["auth"] = json!({"tokenFrom": {"file": file.to_string_lossy()}});
     }
     serde_json::from_value(spec).map_err(|error| error.to_string())
 }

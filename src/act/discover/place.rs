@@ -26,13 +26,24 @@ pub struct Place {
     /// A name or an address, an IPv6 address without brackets.
     pub host: String,
     pub port: u16,
+    /// It is spoken to over TLS.
+    pub is_tls: bool,
+    /// A person named this very port, and not only the machine: what they hand over for it may be sent there.
+    pub is_exact: bool,
 }
+
+/// What begins a place that is spoken to over TLS, and its port where none is named (RFC 9110, section 4.2.2).
+const TLS: (&str, u16) = ("https://", 443);
 
 impl Place {
     /// Base URL.
     #[must_use]
     pub fn endpoint(&self) -> String {
-        format!("http://{self}")
+        match (self.is_tls, self.to_string()) {
+            (false, at) => format!("http://{at}"),
+            // As it is usually written, without the port that is meant anyway.
+            (true, at) => format!("https://{}", at.strip_suffix(&format!(":{}", TLS.1)).unwrap_or(&at)),
+        }
     }
 
     /// It is this machine by its name or address; the name of this machine in the network does not count.
@@ -57,12 +68,17 @@ pub fn is_here(host: &str) -> bool {
     host.eq_ignore_ascii_case("localhost") || host.parse().is_ok_and(|address: std::net::IpAddr| address.is_loopback())
 }
 
-/// The places that `text` means: one where it names a port, else the host's `ports`.
+/// The places that `text` means: one where it names a port or TLS, else the host's `ports`.
 ///
 /// # Errors
-/// Why it is no `HOST` or `HOST:PORT`, in a few words.
+/// Why it is no `HOST`, `HOST:PORT` or `https://HOST[:PORT]`, in a few words.
 pub fn parse(text: &str, ports: &[u16]) -> Result<Vec<Place>, String> {
-    let (host, port) = split(text)?;
+    let (is_tls, rest) = match text.strip_prefix(TLS.0) {
+        Some(rest) => (true, rest.strip_suffix('/').unwrap_or(rest)),
+        None => (false, text),
+    };
+    let (host, port) = split(rest)?;
+    let port = port.or(is_tls.then_some(TLS.1));
     if host.is_empty() || host.len() > HOST_CHARS_MAX {
         return Err("it names no host".to_owned());
     }
@@ -70,9 +86,9 @@ pub fn parse(text: &str, ports: &[u16]) -> Result<Vec<Place>, String> {
     let is_name =
         host.bytes().all(|byte| byte.is_ascii_alphanumeric() || b".-_".contains(&byte)) && !host.starts_with('-');
     if !is_address && !is_name {
-        return Err("write HOST or HOST:PORT, without http:// and without a path".to_owned());
+        return Err("write HOST, HOST:PORT or https://HOST, without a path".to_owned());
     }
-    let place = |port: u16| Place { host: host.to_owned(), port };
+    let place = |number: u16| Place { host: host.to_owned(), port: number, is_tls, is_exact: port.is_some() };
     Ok(port.map_or_else(|| ports.iter().map(|port| place(*port)).collect(), |port| vec![place(port)]))
 }
 
@@ -108,11 +124,27 @@ mod tests {
             ("[::1]:5", "[::1]:5"),
             ("[fe80::1]", "[fe80::1]:1 [fe80::1]:2"),
             ("::1", "[::1]:1 [::1]:2"),
+            ("https://desk.lan", "desk.lan:443"),
         ] {
             let places: Vec<String> = parse(text, &[1, 2]).unwrap().iter().map(Place::to_string).collect();
             assert_eq!(places.join(" "), expected, "{text}");
         }
         assert!(is_here("localhost") && is_here("::1") && is_here("127.8.0.1") && !is_here("desk"));
+    }
+
+    #[test]
+    fn a_place_with_a_port_or_tls_is_one_place_and_has_its_endpoint() {
+        for (text, endpoint) in [
+            ("desk:80", "http://desk:80"),
+            ("https://desk", "https://desk"),
+            ("https://desk/", "https://desk"),
+            ("https://desk:8443", "https://desk:8443"),
+            ("https://[::1]:9", "https://[::1]:9"),
+        ] {
+            let places = parse(text, &[1, 2]).unwrap();
+            assert!(places.len() == 1 && places[0].is_exact && places[0].endpoint() == endpoint, "{places:?}");
+        }
+        assert!(parse("desk", &[1, 2]).unwrap().iter().all(|place| !place.is_exact && !place.is_tls));
     }
 
     #[test]
@@ -131,6 +163,9 @@ mod tests {
             "[::1]x",
             "-desk",
             "desk:80:90",
+            "https://",
+            "https://desk/v1",
+            "https://me:word@desk",
         ] {
             assert!(parse(text, &[1]).is_err(), "{text}");
         }

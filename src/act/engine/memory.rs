@@ -5,13 +5,12 @@
 //! must survive is the store's: whoever changes something here has written it there first.
 //!
 //! Here stand the plan of an object and what is noted of its answer. [`seen`] keeps observations, [`held`] what objects hold,
-//! [`written`] what is still to be written.
+//! [`gone`] what those that are gone may have made, [`written`] what is still to be written.
 
+mod gone;
 mod held;
 mod seen;
 mod written;
-
-mod gone;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::{Deref, DerefMut};

@@ -110,6 +110,53 @@ async fn vllm_is_found_also_behind_its_key() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_key_that_is_handed_over_goes_to_what_was_named_alone_and_its_file_is_declared() {
+    let (named, _app) = vllm::start(vllm::Has { key: Some("s3cret"), ..vllm::Has::default() }).await;
+    let other = openai::start(openai::Has::default()).await;
+    let folder = tempfile::tempdir().unwrap();
+    let file = |name: &str, key: &str| {
+        std::fs::write(folder.path().join(name), key).unwrap();
+        folder.path().join(name).to_str().unwrap().to_owned()
+    };
+    let port = other.address.port().to_string();
+    // The other one is on a machine that was named, at a port that was not named for it.
+    let more = |key: &str| ["-o", "json", "--key-file", key, "--port", &port, "127.0.0.1"].map(str::to_owned);
+    for (key, opens) in [(file("models", "s3cret\n"), true), (file("wrong", "w0rd\n"), false)] {
+        let more = more(&key);
+        let (context, ran) = discover(&[named.address], &more.each_ref().map(String::as_str)).await;
+        assert_eq!(ran.code, 0, "{}", ran.err);
+        assert!(!ran.out.contains("s3cret") && !ran.err.contains("s3cret"), "{}{}", ran.out, ran.err);
+        let told: Value = serde_json::from_str(&ran.out).unwrap();
+        let at = |address: SocketAddr| {
+            let endpoint = format!("http://{address}");
+            told["runtimes"].as_array().unwrap().iter().find(|found| found["endpoint"] == *endpoint).cloned().unwrap()
+        };
+        let found = at(named.address);
+        assert_eq!((found["adapter"].as_str(), found["needs_key"].as_bool()), (Some("vllm"), Some(!opens)));
+        assert_eq!(names(&found).is_empty(), !opens, "{found}");
+        assert_eq!(found["problem"].as_str(), (!opens).then_some("it refuses this key"));
+        assert_eq!(at(other.address)["adapter"], "openai");
+        let manifests = told["manifests"].as_str().unwrap();
+        let declared = if opens { "auth: {tokenFrom: {file: models}}" } else { "auth: {tokenFrom: {file: wrong}}" };
+        assert_eq!(manifests.matches(declared).count(), 1, "{manifests}");
+        context.write("manifests/found.yaml", manifests);
+        let valid = tokio::task::spawn_blocking(move || context.run(&["validate"])).await.unwrap();
+        assert_eq!(valid.code, 0, "{}", valid.out);
+    }
+    assert!(named.asked().iter().all(|asked| asked.headers.contains_key("authorization")));
+    assert!(other.asked().iter().all(|asked| !asked.headers.contains_key("authorization")));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_named_with_tls_is_asked_with_tls_alone_and_what_is_wrong_there_is_told() {
+    let plain = openai::start(openai::Has::default()).await;
+    let (_context, ran) = discover(&[], &[&format!("https://{}", plain.address)]).await;
+    assert_eq!(ran.code, 1, "{}", ran.err);
+    assert!(ran.err.contains(&format!("unknown at {}: cannot connect", plain.address)), "{}", ran.err);
+    assert_eq!(plain.log(), [], "nothing is said to it in the clear");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn text_generation_webui_is_found_also_behind_its_key() {
     let harmless =
         ["/v1/models", "/api/version", "/v1/internal/model/info", "/v1/internal/model/list", "/v1/internal/health"];
@@ -211,6 +258,10 @@ fn what_is_no_place_is_a_mistake_of_the_call() {
         &["discover", "--only"],
         &["discover", "--port", "0"],
         &["discover", "--host", "A B"],
+        // A key for no port in particular, a name that no manifest can refer to, and no place at all.
+        &["discover", "desk", "--key-file", "models"],
+        &["discover", "desk:80", "--key-file", "My Key"],
+        &["discover", "--key-file", "models"],
     ] {
         assert_eq!(Context::new().run(args).code, 2, "{args:?}");
     }

@@ -22,13 +22,13 @@ const ENDLESS_TOKENS: u32 = 10_000_000;
 /// How often a start is watched until its loading was seen.
 const STARTS_MAX: usize = 10;
 
-struct Programs {
+pub struct Programs {
     serve: PathBuf,
     tiny: PathBuf,
     slow: PathBuf,
 }
 
-fn programs() -> Option<Programs> {
+pub fn programs() -> Option<Programs> {
     let variables = ["ARCOLOGY_REAL_LLAMA_SERVER", "ARCOLOGY_REAL_TINY_MODEL", "ARCOLOGY_REAL_SLOW_MODEL"];
     let [serve, tiny, slow] = real::find(NAME, variables)?;
     Some(Programs { serve, tiny, slow })
@@ -41,7 +41,7 @@ fn command(serve: &Path, model: &Path, port: u16, more: &[&str]) -> Command {
 }
 
 /// A server with the tiny model, ready.
-async fn started(programs: &Programs, more: &[&str]) -> (Server, Arc<dyn Adapter>) {
+pub async fn started(programs: &Programs, more: &[&str]) -> (Server, Arc<dyn Adapter>) {
     let server = Server::ready(|port, _| command(&programs.serve, &programs.tiny, port, more), "/health").await;
     real::driven(NAME, &real::version(&programs.serve, "--version"));
     let adapter = adapter_of(&server);

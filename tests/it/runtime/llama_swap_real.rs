@@ -31,8 +31,8 @@ const START: Duration = Duration::from_secs(30);
 const LOOK_EVERY: Duration = Duration::from_millis(20);
 
 /// A running llama-swap. It is asked to end when it is dropped, so that it takes its models along.
-struct RealSwap {
-    endpoint: String,
+pub struct RealSwap {
+    pub endpoint: String,
     child: Child,
     _folder: TempDir,
     model_server: tokio::task::JoinHandle<()>,
@@ -53,7 +53,7 @@ impl Drop for RealSwap {
 }
 
 /// The two programs, or none and a line that says so.
-fn programs() -> Option<(PathBuf, PathBuf)> {
+pub fn programs() -> Option<(PathBuf, PathBuf)> {
     let [swap, responder] = real::find("llama-swap", ["ARCOLOGY_LLAMA_SWAP", "ARCOLOGY_SIMPLE_RESPONDER"])?;
     Some((swap, responder))
 }
@@ -110,7 +110,10 @@ fn config(responder: &Path, models: SocketAddr) -> String {
         .to_string()
 }
 
-async fn start(llama_swap: &Path, responder: &Path) -> (RealSwap, Arc<dyn Adapter>) {
+/// A llama-swap that runs, and its adapter.
+pub type Started = (RealSwap, Arc<dyn Adapter>);
+
+pub async fn start(llama_swap: &Path, responder: &Path) -> Started {
     start_at(llama_swap, responder, free_port()).await
 }
 

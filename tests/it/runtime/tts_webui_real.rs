@@ -26,7 +26,7 @@ fn adapter_of(name: &str, server: &Server, options: Value) -> Arc<dyn Adapter> {
 }
 
 /// local-tts with a voice that is there, and that speaks when `chosen`.
-async fn local_tts(chosen: bool) -> Option<Server> {
+pub async fn local_tts(chosen: bool) -> Option<Server> {
     let [program, voices] = real::find("local-tts", ["ARCOLOGY_REAL_LOCAL_TTS", "ARCOLOGY_REAL_VOICES"])?;
     let command = |port: u16, folder: &Path| {
         let own = folder.join("voices");

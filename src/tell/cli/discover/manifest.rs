@@ -116,8 +116,8 @@ impl<'a> Page<'a> {
     fn runtime(&mut self, place: &Place, found: &Found) {
         let recognized = &found.recognized;
         let host = self.hosts.get(&place.host).cloned().unwrap_or_else(|| THIS_MACHINE.to_owned());
-        let name = self.runtimes.give(base_name(found), &host, "runtime");
         let models: Vec<&ModelView> = found.view.iter().flat_map(|view| &view.models).collect();
+        let name = self.runtimes.give(base_name(found, &models), &host, "runtime");
         let gpu = self.only_card(place).filter(|_| models.iter().any(|model| model.vram_gb.is_some_and(|gb| gb > 0.0)));
         let mut spec = String::new();
         remark(&mut spec, "  ", &format!("recognized: {}", recognized.because));
@@ -139,7 +139,10 @@ impl<'a> Page<'a> {
                 "  # it does what its workflows say: name them in options.workflows, and what they do above\n",
             );
         }
-        if recognized.needs_key {
+        if let Some(file) = &found.key_file {
+            spec.push_str("  # its key was in this file, which belongs into the daemon's credentials folder:\n");
+            let _ = writeln!(spec, "  auth: {{tokenFrom: {{file: {}}}}}", quoted_if_needed(file));
+        } else if recognized.needs_key {
             let _ = writeln!(
                 spec,
                 "  # It wants a key: put it into a file {name} in the daemon's credentials folder and say:"
@@ -224,12 +227,18 @@ fn local_host(cards: Option<&Result<Vec<Card>, String>>) -> String {
 }
 
 /// What a runtime of that sort is called where nothing else is.
-fn base_name(found: &Found) -> &'static str {
+fn base_name(found: &Found, models: &[&ModelView]) -> &'static str {
     match (found.recognized.adapter, found.recognized.server) {
         (AdapterKind::LlamaSwap, _) => "swap",
         (AdapterKind::TextgenWebui, _) => "textgen",
         (AdapterKind::TtsWebui, Some(server)) => server.as_str(),
-        (AdapterKind::Openai, _) => "openai-server",
+        // Several servers of this sort run side by side: told apart by what they are for.
+        (AdapterKind::Openai, _) => match capabilities(found, models).as_slice() {
+            ["text.embed"] => "vectors",
+            ["audio.tts"] => "speech",
+            ["audio.transcribe"] => "transcripts",
+            _ => "openai-server",
+        },
         (adapter, _) => adapter.as_str(),
     }
 }

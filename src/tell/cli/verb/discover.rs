@@ -1,5 +1,6 @@
 //! `arcology discover`: looks for runtimes that run already and prints manifests for them.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::act::discover::{Limits, Looked, Place, Programs, Seen, USUAL_PORTS, look, place};
@@ -15,19 +16,22 @@ use crate::tell::cli::ui::Ui;
 /// Look for runtimes that run already and print manifests for them
 ///
 /// Looks at this machine, and at the hosts that are named, on the ports that runtimes usually have. Only harmless reads
-/// are asked; no key is sent, and nothing is loaded, unloaded or written. The manifests go to stdout and pass
-/// `arcology validate`; what was looked at and found is told on stderr.
+/// are asked, and nothing is loaded, unloaded or written. No key is sent, unless --key-file hands one over for what is
+/// named as HOST:PORT or https://HOST. The manifests go to stdout and pass `arcology validate`; what was looked at and
+/// found is told on stderr.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   arcology discover                                  what runs on this machine
   arcology discover > manifests/discovered.yaml      declare it, then: arcology validate
   arcology discover attic attic:9000 --only          another machine, not this one
   arcology discover --host desk                      this machine is declared already, as Host desk
+  arcology discover --only https://models.lan --key-file keys/models
+                                                     over TLS, with the key in that file
 
 Exit codes: 0 something was found, 1 nothing was, 2 usage.")]
 pub struct Args {
-    /// More machines to look at: HOST for the usual ports, HOST:PORT for one
-    #[arg(value_name = "HOST[:PORT]")]
+    /// More machines to look at: HOST for the usual ports, HOST:PORT or https://HOST[:PORT] for one
+    #[arg(value_name = "PLACE")]
     hosts: Vec<String>,
     /// Look at this port too, on every machine; may be given several times
     #[arg(long, value_name = "PORT", value_parser = clap::value_parser!(u16).range(1..))]
@@ -38,6 +42,9 @@ pub struct Args {
     /// This machine is declared already under this name: refer to it and print no Host for it
     #[arg(long, value_name = "NAME", value_parser = |text: &str| Name::new(text))]
     host: Option<Name>,
+    /// Send the key in this file to the places that are named as HOST:PORT or https://HOST, and to no other
+    #[arg(long, value_name = "FILE", requires = "hosts")]
+    key_file: Option<PathBuf>,
     /// How long opening a connection may take
     #[arg(long, value_name = "SPAN", default_value = "300ms", value_parser = Span::parse)]
     timeout: Span,
@@ -83,6 +90,12 @@ pub fn run(args: &Args, ui: &mut Ui) -> Outcome {
 }
 
 fn places(args: &Args) -> Outcome<Vec<Place>> {
+    let key_name =
+        args.key_file.as_deref().map(|file| file.file_name().and_then(|name| name.to_str()).unwrap_or_default());
+    if let Some(why) = key_name.and_then(|name| Name::new(name).err()) {
+        let failure = Failure::usage(format!("a manifest cannot refer to a key file of this name: {why}"));
+        return Err(failure.hint("give the file another name: small letters, digits and dashes"));
+    }
     let ports: Vec<u16> = USUAL_PORTS.iter().map(|(port, _)| *port).chain(args.port.iter().copied()).collect();
     let here = (!args.only).then_some(place::THIS_MACHINE);
     let mut places = Vec::new();
@@ -91,8 +104,15 @@ fn places(args: &Args) -> Outcome<Vec<Place>> {
             .map_err(|why| Failure::usage(format!("`{text}` is no machine to look at: {why}")))?;
         places.extend(meant);
     }
-    places.sort();
-    places.dedup();
+    if args.key_file.is_some() && !places.iter().any(|place| place.is_exact) {
+        let failure = Failure::usage("the key would be sent nowhere: no place is named as HOST:PORT or https://HOST");
+        return Err(
+            failure.hint("a key goes only to a port that was named, never to whatever else listens on that machine")
+        );
+    }
+    // Of the same port twice, the one stays that was named.
+    places.sort_by(|a, b| (&a.host, a.port, a.is_tls, b.is_exact).cmp(&(&b.host, b.port, b.is_tls, a.is_exact)));
+    places.dedup_by(|a, b| (&a.host, a.port, a.is_tls) == (&b.host, b.port, b.is_tls));
     if places.len() > PLACES_MAX {
         let what = format!("{} places are more than {PLACES_MAX}", places.len());
         return Err(Failure::usage(what).hint("name fewer machines, or each with its port: HOST:PORT"));
@@ -106,7 +126,8 @@ fn find(args: &Args, places: Vec<Place>) -> Outcome<Finds> {
         .build()
         .map_err(|error| Failure::new(format!("cannot begin: {error}")))?;
     let limits = Limits { connect: args.timeout.get(), answer: ANSWER_MAX.max(args.timeout.get()), total: TOTAL_MAX };
-    let (looked, cards) = runtime.block_on(async { tokio::join!(look(places, limits), cards(!args.only)) });
+    let (looked, cards) =
+        runtime.block_on(async { tokio::join!(look(places, args.key_file.as_deref(), limits), cards(!args.only)) });
     let programs = match std::env::var_os("PATH") {
         Some(path) if !args.only => Programs::on(&path),
         _ => Programs::default(),

@@ -10,7 +10,7 @@ use crate::declare::manifest::parse;
 use crate::declare::world;
 
 fn place(host: &str, port: u16) -> Place {
-    Place { host: host.to_owned(), port }
+    Place { host: host.to_owned(), port, is_tls: false, is_exact: true }
 }
 
 fn found(adapter: AdapterKind, models: &[(&str, Option<f64>)]) -> Found {
@@ -27,7 +27,7 @@ fn found(adapter: AdapterKind, models: &[(&str, Option<f64>)]) -> Found {
         ..RuntimeView::default()
     };
     let recognized = Recognized { adapter, server: None, because: "a sign".into(), needs_key: false, version: None };
-    Found { recognized, view: Ok(view) }
+    Found { recognized, key_file: None, view: Ok(view) }
 }
 
 fn looked(place: Place, found: Found) -> Looked {
