@@ -11,6 +11,7 @@ use futures::stream;
 use serde_json::{Value, json};
 
 use crate::act::http::{Client, Error, Options, Request};
+use crate::act::runtime::exec::Tools;
 use crate::act::runtime::{Places, connect};
 use crate::core::Name;
 use crate::decide::view::RuntimeView;
@@ -129,7 +130,8 @@ async fn read(place: &Place, recognized: &Recognized, limits: Limits) -> Result<
     let spec = spec(place, recognized, limits)?;
     let name = Name::new("found").map_err(|error| error.to_string())?;
     // Nothing is kept and no key is read: the folders are never opened.
-    let nowhere = Places { credentials_dir: PathBuf::new(), state_dir: PathBuf::new() };
+    let nowhere =
+        Places { credentials_dir: PathBuf::new(), state_dir: PathBuf::new(), tools: Tools::without_confiner() };
     let adapter = connect(&name, &spec, &nowhere).map_err(|error| error.to_string())?;
     adapter.observe().await.map_err(|error| error.to_string())
 }

@@ -43,7 +43,8 @@ fn spec(adapter: &str, more: Value) -> RuntimeSpec {
 
 /// The adapter for `spec`, with state and credentials under `folder`.
 fn adapter(folder: &Path, spec: &RuntimeSpec) -> Result<Arc<dyn Adapter>, RuntimeError> {
-    let places = Places { credentials_dir: folder.join("credentials"), state_dir: folder.join("state") };
+    let tools = Tools { confiner: Some(env!("CARGO_BIN_EXE_arcology").into()), ..Tools::without_confiner() };
+    let places = Places { credentials_dir: folder.join("credentials"), state_dir: folder.join("state"), tools };
     connect(&Name::new("desk").unwrap(), spec, &places)
 }
 
