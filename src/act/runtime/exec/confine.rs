@@ -105,8 +105,10 @@ fn enforce(view: &View) -> Result<RestrictionStatus, RulesetError> {
     let read = AccessFs::from_read(ASKED);
     let all = AccessFs::from_all(ASKED);
     let device = AccessFs::ReadFile | AccessFs::WriteFile | AccessFs::ReadDir | AccessFs::Truncate | AccessFs::IoctlDev;
-    let mut ruleset =
-        Ruleset::default().set_compatibility(CompatLevel::BestEffort).handle_access(all)?.scope(Scope::from_all(ASKED))?;
+    let mut ruleset = Ruleset::default()
+        .set_compatibility(CompatLevel::BestEffort)
+        .handle_access(all)?
+        .scope(Scope::from_all(ASKED))?;
     if !view.network {
         ruleset = ruleset.handle_access(AccessNet::from_all(ASKED))?;
     }

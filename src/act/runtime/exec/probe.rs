@@ -268,15 +268,15 @@ mod tests {
         assert!(whole.counts_processes());
         let poor = Protection { without: Some("bubblewrap is not installed".into()), ..Protection::default() };
         insta::assert_snapshot!(poor.missing().unwrap(), @"bubblewrap is not installed: programs can read and write whatever this user can, and reach the network and other processes; setpriv is not installed: programs can gain privileges; prlimit is not installed: one process is not held by the kernel before the watch sees it; it is protected by a watch on time, memory, processes, disk and output");
-        let some = Protection { setpriv: Some("/usr/bin/setpriv".into()), prlimit: whole.prlimit, ..poor };
+        let some = Protection { setpriv: Some("/usr/bin/setpriv".into()), prlimit: whole.prlimit.clone(), ..poor };
         insta::assert_snapshot!(some.missing().unwrap(), @"bubblewrap is not installed: programs can read and write whatever this user can, and reach the network and other processes; it is protected by no new privileges, limits of the kernel for each process, a watch on time, memory, processes, disk and output");
         assert!(!some.counts_processes());
         let locked = Protection::with_landlock(7);
-        insta::assert_snapshot!(locked.missing().unwrap(), @"");
-        insta::assert_snapshot!(locked.refusal().unwrap(), @"");
+        insta::assert_snapshot!(locked.missing().unwrap(), @"bubblewrap is not installed: programs can still reach Unix sockets, Arcology's own among them, use the network but for TCP (UDP, for one), change the mode and times of this user's files, learn which files and processes there are; it is protected by Landlock ABI 7 (own files, no TCP unless asked for, no signals to other processes, no privileges), limits of the kernel for each process, a watch on time, memory, processes, disk and output");
+        insta::assert_snapshot!(locked.refusal().unwrap(), @"bubblewrap is not installed; without `required` it would be Landlock ABI 7 (own files, no TCP unless asked for, no signals to other processes, no privileges), and programs can still reach Unix sockets, Arcology's own among them, use the network but for TCP (UDP, for one), change the mode and times of this user's files, learn which files and processes there are");
         let limited = Protection { landlock: None, unlocked: Some("the kernel has no Landlock".into()), ..locked };
-        insta::assert_snapshot!(limited.missing().unwrap(), @"");
-        insta::assert_snapshot!(limited.refusal().unwrap(), @"");
+        insta::assert_snapshot!(limited.missing().unwrap(), @"bubblewrap is not installed, and the kernel has no Landlock: programs can read and write whatever this user can, and reach the network and other processes; it is protected by no new privileges, limits of the kernel for each process, a watch on time, memory, processes, disk and output");
+        insta::assert_snapshot!(limited.refusal().unwrap(), @"bubblewrap is not installed");
         assert_eq!(whole.refusal(), None);
     }
 }

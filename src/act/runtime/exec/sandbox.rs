@@ -140,7 +140,9 @@ fn rlimits(limits: &Limits, processes_too: bool) -> Vec<String> {
         flags.push(format!("--nproc={}", limits.processes));
     }
     if let Some(time) = limits.cpu_time {
-        flags.push(format!("--cpu={}", time.get().as_secs().max(1)));
+        // First it is asked to end, which tells why; a second later it is ended.
+        let seconds = time.get().as_secs().max(1);
+        flags.push(format!("--cpu={seconds}:{}", seconds + 1));
     }
     flags
 }
