@@ -46,7 +46,7 @@ pub enum Sandboxing {
     Auto,
     /// bubblewrap; nothing is run without it.
     Required,
-    /// Nothing.
+    /// Neither of them.
     Off,
 }
 
