@@ -125,6 +125,7 @@ fn engine(repository: &Repository) {
             interval: Duration::from_secs(3_600),
             credentials_dir: None,
             inputs_dirs: Vec::new(),
+            tools: arcology::act::runtime::exec::Tools::without_confiner(),
             clock: Arc::new(SystemClock),
             steady: Arc::new(SystemSteady::default()),
             telemetry: telemetry::Options::default(),

@@ -16,6 +16,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::act::clock::{SystemClock, SystemSteady};
 use crate::act::engine::{Engine, Handle, Options};
+use crate::act::runtime::exec::Tools;
 use crate::act::source;
 use crate::act::telemetry;
 use crate::decide::reconcile::{ObjectStatus, Sync};
@@ -92,6 +93,7 @@ async fn up(args: UpArgs) -> ExitCode {
         interval: args.interval,
         credentials_dir: args.credentials.clone(),
         inputs_dirs: args.inputs.clone(),
+        tools: Tools::of_arcology(),
         clock: Arc::new(SystemClock),
         steady: Arc::new(SystemSteady::default()),
         telemetry: telemetry::Options::default(),

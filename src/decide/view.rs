@@ -23,6 +23,9 @@ pub struct RuntimeView {
     /// Capabilities that the running program has not, each with why, where that can be told.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub lacks: BTreeMap<String, String>,
+    /// What protects the machine from the programs that the runtime starts, in a sentence, where it starts any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub protection: Option<String>,
     /// Requests being worked on.
     pub in_flight: Option<u32>,
     /// Requests waiting.

@@ -11,6 +11,7 @@ use futures::stream;
 use serde_json::{Value, json};
 
 use crate::act::http::{Client, Error, Options, Request};
+use crate::act::runtime::exec::Tools;
 use crate::act::runtime::{Places, connect};
 use crate::core::Name;
 use crate::decide::view::RuntimeView;
@@ -148,7 +149,7 @@ async fn read(
     let name = Name::new("found").map_err(|error| error.to_string())?;
     // Nothing is kept, and of the credentials only the key that was handed over is read.
     let credentials_dir = key.and_then(Path::parent).map(Path::to_owned).unwrap_or_default();
-    let places = Places { credentials_dir, state_dir: PathBuf::new() };
+    let places = Places { credentials_dir, state_dir: PathBuf::new(), tools: Tools::without_confiner() };
     let adapter = connect(&name, &spec, &places).map_err(|error| error.to_string())?;
     adapter.observe().await.map_err(|error| error.to_string())
 }

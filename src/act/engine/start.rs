@@ -11,6 +11,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::act::controller::{self, Controller, Lane};
 use crate::act::runtime::Places;
+use crate::act::runtime::exec::Tools;
 use crate::act::source::{self, Source, Watcher};
 use crate::act::telemetry;
 use crate::core::clock::Steady;
@@ -41,6 +42,8 @@ pub struct Options {
     pub interval: Duration,
     pub credentials_dir: Option<PathBuf>,
     pub inputs_dirs: Vec<PathBuf>,
+    /// What programs of runtimes are held with.
+    pub tools: Tools,
     pub clock: Arc<dyn Clock>,
     pub steady: Arc<dyn Steady>,
     pub telemetry: telemetry::Options,
@@ -95,7 +98,8 @@ impl Engine {
     /// # Errors
     /// When the store cannot be read, or the vault or the repository cannot be opened at all.
     pub async fn start_on(store: Store, options: Options) -> Result<Self, StartError> {
-        let Options { state_dir, source, interval, credentials_dir, inputs_dirs, clock, steady, telemetry } = options;
+        let Options { state_dir, source, interval, credentials_dir, inputs_dirs, tools, clock, steady, telemetry } =
+            options;
         let vault = Vault::open(&state_dir.join("vault"))?;
         let Recovered { memory, restored, objects, unreadable, interrupted } = recover(&store, &clock).await?;
         if !unreadable.is_empty() {
@@ -130,6 +134,7 @@ impl Engine {
             places: Places {
                 credentials_dir: credentials_dir.unwrap_or_else(|| state_dir.join("credentials")),
                 state_dir,
+                tools,
             },
             shutdown: shutdown.clone(),
             memory,

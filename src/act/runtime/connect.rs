@@ -10,7 +10,7 @@ use crate::declare::manifest::kind::runtime::{AdapterKind, RuntimeSpec};
 use super::adapter::{Adapter, Fault, RuntimeError};
 use super::builtin::Builtin;
 use super::comfyui::Comfyui;
-use super::exec::Exec;
+use super::exec::{Exec, Tools};
 use super::limit::Bounded;
 use super::llama_server::LlamaServer;
 use super::llama_swap::LlamaSwap;
@@ -27,6 +27,8 @@ pub struct Places {
     pub credentials_dir: PathBuf,
     /// The daemon's state folder.
     pub state_dir: PathBuf,
+    /// What programs are held with.
+    pub tools: Tools,
 }
 
 /// The adapter that drives the runtime `name` as `spec` declares it. Nothing is connected to yet: a runtime that is down

@@ -28,7 +28,7 @@ pub fn plan(inputs: &Inputs<'_>, object: &Object, spec: &RuntimeSpec) -> ObjectP
         Some(Reading::Fresh { value, .. }) => {
             let (health, reason) = match &value.degraded {
                 Some(note) => (Health::Degraded, note.clone()),
-                None => (Health::Healthy, "answers".to_owned()),
+                None => (Health::Healthy, value.protection.clone().unwrap_or_else(|| "answers".to_owned())),
             };
             status.fields = offer::missing(inputs, &object.document.key.name, spec, value);
             match status.fields.first() {

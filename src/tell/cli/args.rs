@@ -93,6 +93,8 @@ pub enum Verb {
     Reference(verb::reference::Args),
     #[command(hide = true)]
     Soak(verb::soak::Args),
+    #[command(hide = true)]
+    Confine(verb::confine::Args),
 }
 
 #[cfg(test)]

@@ -65,6 +65,7 @@ pub fn main(daemon: Daemon) -> ExitCode {
         Verb::Completions(args) => verb::completions::run(&args, &mut ui),
         Verb::Reference(args) => verb::reference::run(&args, &mut ui),
         Verb::Soak(args) => verb::soak::run(&args, &mut ui),
+        Verb::Confine(args) => verb::confine::run(args, &mut ui),
     };
     let exit = outcome.unwrap_or_else(|failure| {
         ui.fail(&failure);

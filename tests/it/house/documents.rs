@@ -118,7 +118,7 @@ fn unexplained(cargo: &str, page: &str) -> Vec<String> {
 }
 
 /// Verbs that the program has and its help leaves out.
-const HIDDEN: [&str; 2] = ["reference", "soak"];
+const HIDDEN: [&str; 3] = ["confine", "reference", "soak"];
 
 /// The verbs that the program has, as its own reference names them.
 fn verbs() -> BTreeSet<String> {

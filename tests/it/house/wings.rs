@@ -25,12 +25,15 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("axum::", &["src/tell/web/", "src/tell/control/"]),
     ("annotate_snippets::", &["src/tell/diagnostics/"]),
     ("clap::", &["src/tell/cli/"]),
-    // Programs are started in five places: git for what `doctor` asks it, declared ones in their sandbox, git for remotes
-    // and signatures, git for `init --commit`, and what a lease is for.
+    // Rules of the kernel are put on in one place, by a process on itself.
+    ("landlock::", &["src/act/runtime/exec/confine.rs"]),
+    // Programs are started in six places: git for what `doctor` asks it, what confines itself and becomes a declared one,
+    // declared ones in their sandbox, git for remotes and signatures, git for `init --commit`, and what a lease is for.
     (
         "Command::new(",
         &[
             "src/act/doctor/ask.rs",
+            "src/act/runtime/exec/confine.rs",
             "src/act/runtime/exec/process.rs",
             "src/act/source/git_program.rs",
             "src/tell/cli/verb/init.rs",

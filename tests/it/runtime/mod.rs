@@ -28,6 +28,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use arcology::act::runtime::exec::Tools;
 use arcology::act::runtime::{Adapter, InputFile, Invocation, Places, Progress, RuntimeError, connect};
 use arcology::core::Name;
 use arcology::declare::manifest::kind::runtime::RuntimeSpec;
@@ -43,9 +44,19 @@ fn spec(adapter: &str, more: Value) -> RuntimeSpec {
     serde_json::from_value(spec).unwrap()
 }
 
+/// The tools of protection that are installed, and the program that confines.
+fn tools() -> Tools {
+    Tools { confiner: Some(env!("CARGO_BIN_EXE_arcology").into()), ..Tools::without_confiner() }
+}
+
 /// The adapter for `spec`, with state and credentials under `folder`.
 fn adapter(folder: &Path, spec: &RuntimeSpec) -> Result<Arc<dyn Adapter>, RuntimeError> {
-    let places = Places { credentials_dir: folder.join("credentials"), state_dir: folder.join("state") };
+    adapter_with(folder, spec, tools())
+}
+
+/// The same on a machine that has these tools of protection.
+fn adapter_with(folder: &Path, spec: &RuntimeSpec, tools: Tools) -> Result<Arc<dyn Adapter>, RuntimeError> {
+    let places = Places { credentials_dir: folder.join("credentials"), state_dir: folder.join("state"), tools };
     connect(&Name::new("desk").unwrap(), spec, &places)
 }
 

@@ -76,6 +76,7 @@ impl Running {
             interval: Duration::from_millis(50),
             credentials_dir: None,
             inputs_dirs: Vec::new(),
+            tools: arcology::act::runtime::exec::Tools::without_confiner(),
             clock: Arc::new(SystemClock),
             steady: Arc::new(SystemSteady::default()),
             telemetry: telemetry::Options {

@@ -20,7 +20,7 @@ use crate::decide::view::{ModelState, ModelView, RuntimeView};
 use crate::declare::manifest::kind::options::exec::{ExecOptions, Program, Sandboxing};
 use crate::declare::manifest::kind::runtime::{AdapterKind, RuntimeSpec};
 
-use super::probe::Protection;
+use super::probe::{Protection, Tools};
 use super::run::{Run, found};
 use super::{family, folder};
 
@@ -31,6 +31,7 @@ const SLOTS: u32 = 4;
 #[derive(Debug)]
 pub struct Exec {
     options: Arc<ExecOptions>,
+    tools: Tools,
     home: PathBuf,
     run_limit: Duration,
     slots: Arc<Semaphore>,
@@ -81,6 +82,7 @@ impl Exec {
         let slots = usize::try_from(spec.slots.unwrap_or(SLOTS)).unwrap_or(1);
         Ok(Self {
             options: Arc::new(options),
+            tools: places.tools.clone(),
             home,
             run_limit: spec.timeouts.run.get(),
             slots: Arc::new(Semaphore::new(slots)),
@@ -97,8 +99,8 @@ impl Exec {
             Some(known) if !looks_again || known.missing().is_none() => return Ok(known),
             Some(_) | None => {}
         }
-        let wish = self.options.sandbox;
-        let found = tokio::task::spawn_blocking(move || Protection::found(wish)).await;
+        let (wish, tools) = (self.options.sandbox, self.tools.clone());
+        let found = tokio::task::spawn_blocking(move || Protection::found(wish, &tools)).await;
         let found =
             found.map_err(|error| RuntimeError::new(Fault::RuntimeError, format!("looking broke off: {error}")))?;
         let found = Arc::new(found);
@@ -113,16 +115,15 @@ impl Exec {
         if let Some(missing) = self.missing_programs() {
             notes.push(missing);
         }
-        match (self.options.sandbox, protection.missing()) {
-            (_, None) => {}
-            (Sandboxing::Required, Some(missing)) if protection.bubblewrap.is_none() => {
-                notes.push(format!("nothing is run, since `sandbox` is `required`: {missing}"));
-            }
-            (Sandboxing::Auto | Sandboxing::Required | Sandboxing::Off, Some(missing)) => notes.push(missing),
+        let refusal = protection.refusal().filter(|_| self.options.sandbox == Sandboxing::Required);
+        match refusal {
+            Some(why) => notes.push(format!("nothing is run, since `sandbox` is `required`: {why}")),
+            None => notes.extend(protection.missing()),
         }
         Ok(RuntimeView {
             degraded: (!notes.is_empty()).then(|| notes.join(". ")),
             models: self.options.models.keys().map(|name| model(name)).collect(),
+            protection: Some(protection.in_words()),
             in_flight: count(&self.working),
             queued: count(&self.waiting),
             lacks: self
@@ -181,8 +182,7 @@ impl Exec {
         let (model, model_value) = self.choose(invocation.model.as_deref())?;
         invocation.model = model;
         let protection = self.protection(false).await?;
-        if self.options.sandbox == Sandboxing::Required && protection.bubblewrap.is_none() {
-            let why = protection.without.clone().unwrap_or_default();
+        if let (Sandboxing::Required, Some(why)) = (self.options.sandbox, protection.refusal()) {
             let message = format!("nothing is run without a sandbox, since `sandbox` is `required`: {why}");
             return Err(RuntimeError::new(Fault::Refused, message));
         }

@@ -6,9 +6,11 @@
 
 mod adapter;
 mod arguments;
+pub mod confine;
 mod family;
 mod folder;
 mod gather;
+mod level;
 mod probe;
 mod process;
 mod report;
@@ -18,4 +20,5 @@ mod supervise;
 mod verdict;
 
 pub use adapter::Exec;
-pub use probe::Protection;
+pub use level::Abi;
+pub use probe::{Protection, Tools};

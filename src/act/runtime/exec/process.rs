@@ -132,11 +132,12 @@ fn command(start: Start) -> io::Result<Command> {
     Ok(command)
 }
 
-/// Whether a command that prints little and ends at once does so; else what it said. Blocks.
-pub(super) fn tried(argv: &[OsString]) -> Result<(), String> {
+/// What a command prints that prints little and ends at once; else what it said of its failure. Blocks.
+pub(super) fn asked(argv: &[OsString]) -> Result<String, String> {
     let (program, arguments) = argv.split_first().ok_or_else(|| "no program is named".to_owned())?;
     let mut command = Command::new(program);
     command.args(arguments).env_clear().current_dir("/").stdin(Stdio::null());
     let output = command.output().map_err(|error| error.to_string())?;
-    if output.status.success() { Ok(()) } else { Err(String::from_utf8_lossy(&output.stderr).into_owned()) }
+    let said = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    if output.status.success() { Ok(said(&output.stdout)) } else { Err(said(&output.stderr)) }
 }

@@ -4,6 +4,8 @@
 //! With bubblewrap a program sees `/usr` and its like, a few files of `/etc`, what the manifest lets it read, and three
 //! folders of its own: `/work/in` (only to read), `/work/out` (where it works) and `/tmp`. Nothing else is there: no home, no
 //! credentials, no repository. Its processes, network and users are its own.
+//!
+//! With Landlock it can open the same files at their real places, and works in the real folder of the run.
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -33,6 +35,11 @@ const ETC: &[&str] = &[
 const NETWORK: &[&str] =
     &["/etc/resolv.conf", "/etc/hosts", "/etc/nsswitch.conf", "/etc/ssl", "/etc/ca-certificates", "/etc/pki"];
 
+/// What bubblewrap makes anew of `/dev`, and Landlock lets through.
+const DEVICES: &[&str] = &["/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom"];
+/// What Landlock lets through of `/proc`, where bubblewrap makes one: the program's own, and figures of the machine.
+const PROC: &[&str] = &["/proc/self", "/proc/cpuinfo", "/proc/meminfo", "/proc/stat", "/proc/sys/vm/overcommit_memory"];
+
 const MEGABYTE: u64 = 1024 * 1024;
 
 /// Where a program finds its folders.
@@ -60,18 +67,63 @@ pub(super) fn wrapped(
     program: &Path,
     arguments: Vec<String>,
 ) -> Vec<OsString> {
-    let mut argv: Vec<OsString> = match (&protection.bubblewrap, &protection.setpriv) {
-        (Some(bubblewrap), _) => bubblewrap_arguments(bubblewrap, folder, options, declared, program),
-        (None, Some(setpriv)) => vec![setpriv.into(), "--no-new-privs".into(), "--".into()],
-        (None, None) => Vec::new(),
+    let mut argv: Vec<OsString> = match (&protection.bubblewrap, protection.confined_by(), &protection.setpriv) {
+        (Some(bubblewrap), ..) => bubblewrap_arguments(bubblewrap, folder, options, declared, program),
+        (None, Some(confiner), _) => confiner_arguments(confiner, protection, folder, (options, declared), program),
+        (None, None, Some(setpriv)) => vec![setpriv.into(), "--no-new-privs".into(), "--".into()],
+        (None, None, None) => Vec::new(),
     };
-    if let Some(prlimit) = &protection.prlimit {
+    if let (None, Some(prlimit)) = (protection.confined_by(), &protection.prlimit) {
         argv.push(prlimit.into());
         argv.extend(rlimits(&declared.limits, protection.counts_processes()).into_iter().map(OsString::from));
         argv.push("--".into());
     }
     argv.push(program.into());
     argv.extend(arguments.into_iter().map(OsString::from));
+    argv
+}
+
+/// What comes before the command where `arcology confine` confines it.
+fn confiner_arguments(
+    confiner: &Path,
+    protection: &Protection,
+    folder: &Folder,
+    (options, declared): (&ExecOptions, &Program),
+    program: &Path,
+) -> Vec<OsString> {
+    let mut argv: Vec<OsString> = vec![confiner.into(), "confine".into()];
+    if let Some(abi) = protection.landlock {
+        argv.extend(["--landlock".into(), abi.0.to_string().into()]);
+        if declared.network {
+            argv.push("--network".into());
+        }
+        let network: &[&str] = if declared.network { NETWORK } else { &[] };
+        let mut let_through = |how: &str, path: &Path| argv.extend([how.into(), path.into()]);
+        for path in [SYSTEM, ETC, PROC, network].into_iter().flatten() {
+            let_through("--read", Path::new(path));
+        }
+        for path in [folder.inputs().as_path(), program] {
+            let_through("--read", path);
+        }
+        for path in &options.readable {
+            let_through("--read", Path::new(path));
+        }
+        for path in [folder.outputs(), folder.temporary()] {
+            let_through("--write", &path);
+        }
+        for path in DEVICES.iter().copied().chain(options.devices.iter().map(String::as_str)) {
+            let_through("--device", Path::new(path));
+        }
+    }
+    let limits = &declared.limits;
+    let mut limit = |name: &str, most: u64| argv.extend([name.into(), most.to_string().into()]);
+    limit("--data", limits.memory_mb.saturating_mul(MEGABYTE));
+    limit("--fsize", limits.file_mb.saturating_mul(MEGABYTE));
+    limit("--nofile", u64::from(limits.open_files));
+    if let Some(time) = limits.cpu_time {
+        limit("--cpu", time.get().as_secs().max(1));
+    }
+    argv.push("--".into());
     argv
 }
 
@@ -88,7 +140,9 @@ fn rlimits(limits: &Limits, processes_too: bool) -> Vec<String> {
         flags.push(format!("--nproc={}", limits.processes));
     }
     if let Some(time) = limits.cpu_time {
-        flags.push(format!("--cpu={}", time.get().as_secs().max(1)));
+        // First it is asked to end, which tells why; a second later it is ended.
+        let seconds = time.get().as_secs().max(1);
+        flags.push(format!("--cpu={seconds}:{}", seconds + 1));
     }
     flags
 }

@@ -9,6 +9,7 @@ use crate::act::doctor::{
     Finding, Status, clock, daemon, git, limits, machine, page, repository, runtimes, sandbox, state, worst,
 };
 use crate::act::runtime::Places;
+use crate::act::runtime::exec::Tools;
 use crate::core::clock::Clock as _;
 use crate::core::{Name, Timestamp};
 use crate::declare::manifest::Severity;
@@ -80,6 +81,7 @@ fn look(args: &Args, global: &Global, ui: &mut Ui) -> Outcome<Vec<Finding>> {
     let places = Places {
         credentials_dir: args.credentials.clone().unwrap_or_else(|| global.state.join("credentials")),
         state_dir: global.state.clone(),
+        tools: Tools::of_arcology(),
     };
     let event_loop = tokio::runtime::Builder::new_current_thread()
         .enable_all()

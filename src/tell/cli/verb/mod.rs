@@ -2,6 +2,7 @@
 
 pub mod cancel;
 pub mod completions;
+pub mod confine;
 pub mod discover;
 pub mod doctor;
 pub mod explain;

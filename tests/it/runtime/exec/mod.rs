@@ -1,19 +1,21 @@
-//! Plain programs through the adapter `exec`: what they do, what is refused, and in [`contained`] what they are kept from.
-//! In [`real`] the manifests of the documentation are run with the real programs.
+//! Plain programs through the adapter `exec`: what they do, what is refused, and in [`contained`] what they are kept from,
+//! in [`landlock`] what of that holds where there is no bubblewrap. In [`real`] the manifests of the documentation are run with the real programs.
 
 mod contained;
+mod landlock;
 mod real;
 
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
+use arcology::act::runtime::exec::Tools;
 use arcology::act::runtime::{Adapter, Fault, Invocation, Progress, RuntimeError};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use super::conformance::{Subject, Work, conform};
-use super::{adapter, file, in_time, invocation, spec, text_of_run};
+use super::{adapter, adapter_with, file, in_time, invocation, spec, text_of_run, tools};
 
 /// A folder with programs, and what drives them.
 struct Bench {
@@ -38,8 +40,18 @@ impl Bench {
         path.to_str().unwrap().to_owned()
     }
 
-    fn connect(&self, options: Value) -> Result<Arc<dyn Adapter>, RuntimeError> {
-        adapter(self.folder.path(), &spec("exec", json!({"options": options})))
+    /// The runtime with these options. `sandbox: landlock` is that of a machine on which nothing is installed.
+    fn connect(&self, mut options: Value) -> Result<Arc<dyn Adapter>, RuntimeError> {
+        let mut tools = tools();
+        if options["sandbox"] == "landlock" {
+            options["sandbox"] = json!("auto");
+            tools.folders = Vec::new();
+        }
+        self.connect_with(options, tools)
+    }
+
+    fn connect_with(&self, options: Value, tools: Tools) -> Result<Arc<dyn Adapter>, RuntimeError> {
+        adapter_with(self.folder.path(), &spec("exec", json!({"options": options})), tools)
     }
 
     /// A runtime whose `text.stats` runs `program` and gives what that prints.
@@ -74,7 +86,22 @@ pub async fn has_sandbox() -> bool {
 
 /// The ways in which programs can be run here.
 async fn sandboxes() -> Vec<&'static str> {
-    if has_sandbox().await { vec!["off", "required"] } else { vec!["off"] }
+    let mut ways = vec!["off"];
+    ways.extend(landlock_abi().is_some().then_some("landlock"));
+    ways.extend(has_sandbox().await.then_some("required"));
+    ways
+}
+
+/// The version of Landlock that the kernel enforces; a line says it when it has none.
+fn landlock_abi() -> Option<u32> {
+    let mut program = std::process::Command::new(env!("CARGO_BIN_EXE_arcology"));
+    let told = program.args(["confine", "--probe"]).output().unwrap();
+    let told: Value = serde_json::from_slice(&told.stdout).unwrap();
+    let abi = told["landlock"].as_u64().and_then(|abi| u32::try_from(abi).ok());
+    if abi.is_none() {
+        println!("skipped: Landlock ({told})");
+    }
+    abi
 }
 
 /// How many processes there are of whose arguments one is `argument`.

@@ -3,13 +3,14 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use arcology::act::runtime::exec::Tools;
 use arcology::act::runtime::{Adapter, Invocation, Progress};
 use arcology::declare::manifest::kind::runtime::RuntimeSpec;
 use arcology::declare::manifest::{Spec, parse};
 use serde_json::json;
 
-use super::super::{adapter, file, in_time, invocation, real, spec};
-use super::{Bench, has_sandbox, task, told};
+use super::super::{adapter, adapter_with, file, in_time, invocation, real, spec, tools};
+use super::{Bench, has_sandbox, landlock_abi, task, told};
 
 /// What the documented runtimes use, and how each tells its version.
 const PROGRAMS: [(&str, &str, &str); 4] = [
@@ -41,9 +42,11 @@ async fn documented(capability: &str) -> RuntimeSpec {
     found
 }
 
-/// Drives the documented runtime; none, said in a line, where its programs are not installed.
-async fn runtime(bench: &Bench, capability: &str) -> Option<Arc<dyn Adapter>> {
-    let driven = adapter(bench.folder.path(), &documented(capability).await).unwrap();
+/// Drives the documented runtime as it stands, and where there is Landlock alone; none, said in a line, where its programs are
+/// not installed.
+async fn runtimes(bench: &Bench, capability: &str) -> Vec<Arc<dyn Adapter>> {
+    let mut documented = documented(capability).await;
+    let driven = adapter(bench.folder.path(), &documented).unwrap();
     let degraded = driven.observe().await.unwrap().degraded.unwrap_or_default();
     let missing = degraded.split(". ").find(|note| note.contains("programs that are not installed"));
     let programs = PROGRAMS.iter().filter(|(of, ..)| *of == capability);
@@ -53,7 +56,16 @@ async fn runtime(bench: &Bench, capability: &str) -> Option<Arc<dyn Adapter>> {
             None => real::driven(program, &real::version(program, argument)),
         }
     }
-    missing.is_none().then_some(driven)
+    if missing.is_some() {
+        return Vec::new();
+    }
+    let mut all = vec![driven];
+    if landlock_abi().is_some() {
+        documented.options.insert("sandbox".to_owned(), json!("auto"));
+        let tools = Tools { folders: Vec::new(), ..tools() };
+        all.push(adapter_with(bench.folder.path(), &documented, tools).unwrap());
+    }
+    all
 }
 
 /// A page with this sentence as a picture, drawn by ffmpeg; none where there is no ffmpeg or no font.
@@ -111,53 +123,61 @@ fn pdf_of(jpeg: &[u8], width: u32, height: u32) -> Vec<u8> {
 #[tokio::test]
 async fn a_scanned_page_is_read() {
     let bench = Bench::new();
-    let Some(reader) = runtime(&bench, "ocr.pdf").await else { return };
+    let readers = runtimes(&bench, "ocr.pdf").await;
+    if readers.is_empty() {
+        return;
+    }
     let Some(pdf) = scanned("The storm damaged the harbour").await else { return };
-    let lines = Arc::default();
-    let scan = Invocation {
-        text: None,
-        files: vec![file("scan.pdf", &pdf)],
-        ..invocation("ocr.pdf", None, "", json!({"dpi": 100}))
-    };
-    let outcome = in_time(reader.run(scan, told(&lines))).await.unwrap();
-    let text = String::from_utf8_lossy(&outcome.outputs[0].bytes).into_owned();
-    assert_eq!((outcome.outputs[0].name.as_str(), outcome.outputs[0].kind.as_str()), ("text.txt", "txt"));
-    assert!(text.contains("storm damaged the harbour"), "{text}");
-    assert!(lines.lock().unwrap().iter().any(|line| line == "100 %"), "{lines:?}");
-    // A PDF that is none fails in the program's own words.
-    let broken = Invocation {
-        files: vec![file("scan.pdf", b"no pdf")],
-        text: None,
-        ..invocation("ocr.pdf", None, "", json!({}))
-    };
-    let error = in_time(reader.run(broken, Progress::ignored())).await.unwrap_err();
-    assert!(error.message.starts_with("pdftoppm ended with exit code") && error.words.is_some(), "{error}");
+    for reader in readers {
+        let lines = Arc::default();
+        let scan = |bytes: &[u8], params| Invocation {
+            text: None,
+            files: vec![file("scan.pdf", bytes)],
+            ..invocation("ocr.pdf", None, "", params)
+        };
+        let outcome = in_time(reader.run(scan(&pdf, json!({"dpi": 100})), told(&lines))).await.unwrap();
+        let text = String::from_utf8_lossy(&outcome.outputs[0].bytes).into_owned();
+        assert_eq!((outcome.outputs[0].name.as_str(), outcome.outputs[0].kind.as_str()), ("text.txt", "txt"));
+        assert!(text.contains("storm damaged the harbour"), "{text}");
+        assert!(lines.lock().unwrap().iter().any(|line| line == "100 %"), "{lines:?}");
+        // A PDF that is none fails in the program's own words.
+        let error = in_time(reader.run(scan(b"no pdf", json!({})), Progress::ignored())).await.unwrap_err();
+        assert!(error.message.starts_with("pdftoppm ended with exit code") && error.words.is_some(), "{error}");
+    }
 }
 
 #[tokio::test]
 async fn a_text_is_spoken() {
     let bench = Bench::new();
-    let Some(voice) = runtime(&bench, "audio.tts").await else { return };
-    let words = "-v The ferry leaves at four.";
-    let spoken = invocation("audio.tts", None, words, json!({"speed": 160}));
-    let outcome = in_time(voice.run(spoken, Progress::ignored())).await.unwrap();
-    let [output] = outcome.outputs.as_slice() else { panic!("{outcome:?}") };
-    assert_eq!((output.name.as_str(), output.kind.as_str(), &output.bytes[..4]), ("speech.wav", "wav", &b"RIFF"[..]));
-    // Two bytes a sample, so a quarter of the bytes is a quarter of the sound: not all of it is silence.
-    assert!(output.bytes.len() > 20_000 && output.bytes[44..].iter().filter(|byte| **byte > 8).count() > 5_000);
-    assert_eq!(outcome.model, None);
-    let other = invocation("audio.tts", None, "x", json!({"voice": "../en"}));
-    let error = in_time(voice.run(other, Progress::ignored())).await.unwrap_err();
-    assert_eq!(error.message, "`voice` is one of en, de, fr, es, not `../en`");
+    for voice in runtimes(&bench, "audio.tts").await {
+        let words = "-v The ferry leaves at four.";
+        let spoken = invocation("audio.tts", None, words, json!({"speed": 160}));
+        let outcome = in_time(voice.run(spoken, Progress::ignored())).await.unwrap();
+        let [output] = outcome.outputs.as_slice() else { panic!("{outcome:?}") };
+        assert_eq!(
+            (output.name.as_str(), output.kind.as_str(), &output.bytes[..4]),
+            ("speech.wav", "wav", &b"RIFF"[..])
+        );
+        // Two bytes a sample, so a quarter of the bytes is a quarter of the sound: not all of it is silence.
+        assert!(output.bytes.len() > 20_000 && output.bytes[44..].iter().filter(|byte| **byte > 8).count() > 5_000);
+        assert_eq!(outcome.model, None);
+        let other = invocation("audio.tts", None, "x", json!({"voice": "../en"}));
+        let error = in_time(voice.run(other, Progress::ignored())).await.unwrap_err();
+        assert_eq!(error.message, "`voice` is one of en, de, fr, es, not `../en`");
+    }
 }
 
 #[tokio::test]
 async fn a_clip_is_made() {
     let bench = Bench::new();
-    let Some(clips) = runtime(&bench, "video.gen").await else { return };
-    let lines = Arc::default();
-    let clip = Invocation { capability: "video.gen".into(), ..task("Hello: 'you' %{pts}") };
-    let outcome = in_time(clips.run(clip, told(&lines))).await.unwrap();
-    let output = &outcome.outputs[0];
-    assert_eq!((output.name.as_str(), output.kind.as_str(), &output.bytes[4..8]), ("clip.mp4", "mp4", &b"ftyp"[..]));
+    for clips in runtimes(&bench, "video.gen").await {
+        let lines = Arc::default();
+        let clip = Invocation { capability: "video.gen".into(), ..task("Hello: 'you' %{pts}") };
+        let outcome = in_time(clips.run(clip, told(&lines))).await.unwrap();
+        let output = &outcome.outputs[0];
+        assert_eq!(
+            (output.name.as_str(), output.kind.as_str(), &output.bytes[4..8]),
+            ("clip.mp4", "mp4", &b"ftyp"[..])
+        );
+    }
 }

@@ -121,6 +121,7 @@ impl Scene {
             interval: Duration::from_secs(1),
             credentials_dir: None,
             inputs_dirs: Vec::new(),
+            tools: arcology::act::runtime::exec::Tools::without_confiner(),
             clock,
             steady: Arc::new(arcology::act::clock::SystemSteady::default()),
             telemetry: arcology::act::telemetry::Options::default(),

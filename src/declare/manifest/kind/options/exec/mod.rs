@@ -23,7 +23,8 @@ pub struct ExecOptions {
     pub programs: BTreeMap<String, Program>,
     /// Models that a task may name: name → what `{model}` becomes, such as a path below `readable`.
     pub models: BTreeMap<String, String>,
-    /// Whether bubblewrap is used: where it is there (`auto`), always or not at all (`required`), or never (`off`).
+    /// What programs are held by: bubblewrap where it works, else Landlock, else limits (`auto`), bubblewrap or nothing is run
+    /// (`required`), limits only (`off`).
     pub sandbox: Sandboxing,
     /// Further folders and files that programs may read, absolute. System folders such as `/usr` are readable anyway.
     #[serde(deserialize_with = "check::absolute_paths")]
@@ -36,16 +37,16 @@ pub struct ExecOptions {
     pub path: Vec<String>,
 }
 
-/// Whether bubblewrap is used.
+/// What programs are held by, besides limits.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Sandboxing {
-    /// Where it is there and works; else what remains is said.
+    /// bubblewrap where it works, else Landlock where the kernel has it; what remains open is said.
     #[default]
     Auto,
-    /// Nothing is run without it.
+    /// bubblewrap; nothing is run without it.
     Required,
-    /// Not used.
+    /// Neither of them.
     Off,
 }
 
