@@ -114,7 +114,7 @@ impl State {
                 Some(Stage::Running(run)) => run,
                 _ => return Err(format!("task {} shares {} and does not run", seq.0, entry.id)),
             };
-            hold!(!run.place.exclusive, "{} is shared by a task that wants it alone", entry.id);
+            hold!(!run.exclusive, "{} is shared by a task that wants it alone", entry.id);
         }
         match &entry.lock {
             Lock::Shared => {}
@@ -129,7 +129,7 @@ impl State {
                 let holds = match by {
                     Holder::Task(seq) => matches!(
                         self.tasks.get(seq).map(|it| &it.stage),
-                        Some(Stage::Running(run)) if run.place.exclusive
+                        Some(Stage::Running(run)) if run.exclusive
                     ),
                     Holder::Lease(id) => self.leases.get(id).is_some_and(|lease| lease.is_granted),
                 };

@@ -6,10 +6,10 @@ use std::sync::Arc;
 use crate::core::Name;
 
 use super::id::{ModelAt, Moment, TaskSeq};
-use super::line::LineKey;
+use super::line::{Choice, LineIx, LineKey};
 use super::options::Plan;
-use super::state::{Stage, State};
-use super::table::{Gpu, Table};
+use super::state::{Run, Stage, State};
+use super::table::{Gpu, RuntimeIx, Table};
 use super::view::Eta;
 
 /// How many of the newest runs count.
@@ -30,6 +30,31 @@ struct Window {
     newest: VecDeque<u64>,
     /// The same, ascending.
     sorted: Vec<u64>,
+    /// None as long as there are too few.
+    band: Option<Band>,
+}
+
+/// What was told of the end of a task when it came.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Told {
+    /// When, on the steady clock.
+    pub at_ms: u64,
+    /// Seconds from then on.
+    pub optimistic: f64,
+    pub pessimistic: f64,
+}
+
+impl Told {
+    pub(super) fn new(now: Moment, eta: &Eta) -> Self {
+        Self { at_ms: now.steady_ms, optimistic: eta.optimistic, pessimistic: eta.pessimistic }
+    }
+
+    /// Whether an end now is inside of what was told.
+    pub(super) fn holds(&self, now: Moment) -> bool {
+        #[expect(clippy::cast_precision_loss, reason = "milliseconds of a task's life are far below 2^52")]
+        let true_s = now.steady_ms.saturating_sub(self.at_ms) as f64 / 1_000.0;
+        self.optimistic <= true_s && true_s <= self.pessimistic
+    }
 }
 
 /// Three percentiles, in milliseconds.
@@ -52,10 +77,10 @@ impl Window {
         self.newest.push_back(ms);
         let at = self.sorted.partition_point(|other| *other < ms);
         self.sorted.insert(at, ms);
+        self.band = self.percentiles();
     }
 
-    /// None as long as there are too few.
-    fn band(&self) -> Option<Band> {
+    fn percentiles(&self) -> Option<Band> {
         let count = self.sorted.len();
         #[expect(clippy::cast_precision_loss, reason = "a run takes far less than 2^52 milliseconds")]
         let at = |percent: usize| self.sorted[nearest_rank(percent, count)] as f64;
@@ -71,9 +96,9 @@ fn nearest_rank(percent: usize, count: usize) -> usize {
 
 impl Durations {
     /// Notes how long a run took; true when it is the first of its kind.
-    fn note(&mut self, capability: Arc<str>, model: Option<Name>, ms: u64) -> bool {
+    fn note(&mut self, capability: &Arc<str>, model: Option<Name>, ms: u64) -> bool {
         let next = self.windows.len();
-        let at = *self.runs.entry((capability, model)).or_insert(next);
+        let at = *self.runs.entry((capability.clone(), model)).or_insert(next);
         if at == next {
             self.windows.push(Window::default());
         }
@@ -89,12 +114,12 @@ impl Durations {
         self.runs.get(&(capability.clone(), model.cloned())).copied()
     }
 
-    pub(super) fn band(&self, capability: &Arc<str>, model: Option<&Name>) -> Option<Band> {
-        self.windows[self.window(capability, model)?].band()
+    fn band(&self, window: Option<usize>) -> Option<Band> {
+        self.windows[window?].band
     }
 
     pub(super) fn load_band(&self, at: &ModelAt) -> Option<Band> {
-        self.loads.get(at)?.band()
+        self.loads.get(at)?.band
     }
 }
 
@@ -122,13 +147,41 @@ impl Total {
 
 impl State {
     /// Notes how long a run took.
-    pub(super) fn took(&mut self, capability: Arc<str>, model: Option<Name>, ms: u64) {
+    pub(super) fn took(&mut self, capability: &Arc<str>, model: Option<Name>, ms: u64) {
         if self.durations.note(capability, model, ms) {
-            let Self { lines, table, durations, .. } = self;
-            for line in lines.kept() {
-                line.window = window_of(&line.capability, &line.plan, table, durations);
+            self.find_windows();
+        }
+    }
+
+    /// Notes how long a run of ours took.
+    pub(super) fn note_run(&mut self, run: Run, ms: u64) {
+        match run.window {
+            Some(window) => self.durations.windows[window].note(ms),
+            None => self.took(&run.capability, run.declared, ms),
+        }
+    }
+
+    /// There are durations of something new: whoever waits or runs may have been without.
+    fn find_windows(&mut self) {
+        let Self { lines, table, durations, running, tasks, .. } = self;
+        for line in lines.kept() {
+            line.window = window_of(&line.capability, &line.plan, table, durations);
+        }
+        for seq in running.iter() {
+            if let Some(Stage::Running(run)) = tasks.get_mut(seq).map(|task| &mut task.stage) {
+                run.window = durations.window(&run.capability, run.declared.as_ref());
             }
         }
+    }
+
+    /// Where durations of a run are kept that begins now.
+    pub(super) fn window_of_run(&self, line: LineIx, choice: Choice) -> Option<usize> {
+        let line = &self.lines[line];
+        if line.plan.choices.len() == 1 {
+            return line.window;
+        }
+        let model = choice.model.and_then(|ix| self.table.models[ix].declared.as_ref());
+        self.durations.window(&line.capability, model)
     }
 
     /// Where durations of the work of a new line are kept.
@@ -144,7 +197,7 @@ impl State {
         match &entry.stage {
             Stage::Blocked(_) => None,
             Stage::Running(run) => {
-                let band = self.durations.band(&run.capability, run.place.model.as_ref())?;
+                let band = self.durations.band(run.window)?;
                 let mut rest = Total::default();
                 rest.add_rest(band, elapsed(run.since, now));
                 Some(seconds(rest, Total::default(), 1.0, band.samples))
@@ -180,7 +233,7 @@ impl State {
         }
         for seq in self.running_beside(choice.runtime) {
             let Some(Stage::Running(run)) = self.tasks.get(&seq).map(|task| &task.stage) else { continue };
-            ahead.add_rest(self.durations.band(&run.capability, run.place.model.as_ref())?, elapsed(run.since, now));
+            ahead.add_rest(self.durations.band(run.window)?, elapsed(run.since, now));
         }
         let slots = if choice.exclusive { 1 } else { slots.max(1) };
         let mut total = Total::default();
@@ -188,16 +241,16 @@ impl State {
         Some(seconds(total, ahead, f64::from(slots), own.samples))
     }
 
-    fn running_beside(&self, runtime: usize) -> Vec<TaskSeq> {
-        let running = |ix: &usize| self.table.runtimes[*ix].running.iter().copied();
-        match self.table.runtimes[runtime].gpu {
-            Some(gpu) => self.table.gpus[gpu].runtimes.iter().flat_map(running).collect(),
-            None => running(&runtime).collect(),
-        }
+    /// What runs on the GPU of a runtime, or on one without a GPU.
+    fn running_beside(&self, runtime: RuntimeIx) -> impl Iterator<Item = TaskSeq> {
+        let gpu = self.table.runtimes[runtime].gpu;
+        let beside = gpu.into_iter().flat_map(|gpu| self.table.gpus[gpu].runtimes.iter().copied());
+        let alone = Some(runtime).filter(|_| gpu.is_none());
+        beside.chain(alone).flat_map(|ix| self.table.runtimes[ix].running.iter().copied())
     }
 
     fn band_of_line(&self, line: usize) -> Option<Band> {
-        self.durations.windows[self.lines[line].window?].band()
+        self.durations.band(self.lines[line].window)
     }
 }
 
@@ -240,10 +293,10 @@ mod tests {
         let mut window = Window::default();
         window.note(5);
         window.note(5);
-        assert_eq!(window.band(), None);
+        assert_eq!(window.band, None);
         for _ in 0..WINDOW {
             window.note(1_000);
         }
-        assert_eq!(window.band(), Some(Band { low: 1_000.0, mid: 1_000.0, high: 1_000.0, samples: 64 }));
+        assert_eq!(window.band, Some(Band { low: 1_000.0, mid: 1_000.0, high: 1_000.0, samples: 64 }));
     }
 }

@@ -133,7 +133,7 @@ impl State {
             if let Stage::Running(run) = &entry.stage {
                 let eta = self.eta(task, now);
                 let left = eta.map(|eta| format!(", about {:.0} s to go", eta.likely)).unwrap_or_default();
-                let message = format!("{id} runs on {}{left}", run.place.runtime);
+                let message = format!("{id} runs on {}{left}", self.table.runtimes[run.runtime].name);
                 chain.push(WhyView { reason: "Running", message, clears_at: None });
                 break;
             }

@@ -10,18 +10,19 @@ use super::table::Lock;
 impl State {
     pub(super) fn end(&mut self, seq: TaskSeq, end: End, now: Moment, out: &mut Vec<Decision>) {
         let Some(task) = self.tasks.get_mut(&seq) else { return };
-        let Stage::Running(run) = &task.stage else { return };
-        let run = run.clone();
+        if !matches!(task.stage, Stage::Running(_)) {
+            return;
+        }
+        // It stands nowhere until it is over or placed afresh.
+        let Stage::Running(run) = std::mem::replace(&mut task.stage, Stage::NOWHERE) else { return };
         let told = task.told.take();
         self.let_go(seq, &run, now, out);
         match end {
             End::Done { took_ms } => {
-                self.took(run.capability, run.place.model, took_ms);
-                if let Some((when, eta)) = told {
-                    #[expect(clippy::cast_precision_loss, reason = "milliseconds of a task's life are far below 2^52")]
-                    let true_s = now.steady_ms.saturating_sub(when.steady_ms) as f64 / 1_000.0;
+                self.note_run(*run, took_ms);
+                if let Some(told) = told {
                     self.coverage.total += 1;
-                    self.coverage.inside += u64::from(eta.optimistic <= true_s && true_s <= eta.pessimistic);
+                    self.coverage.inside += u64::from(told.holds(now));
                 }
                 self.over(seq, Over::Done);
             }
@@ -49,8 +50,7 @@ impl State {
             self.arm_idle(model, now);
         }
         // The runtime may have been declared on another GPU meanwhile: what was taken is given back where it was taken.
-        let gpu = run.place.gpu.as_ref().and_then(|id| self.table.gpu(id));
-        if let Some(gpu) = gpu {
+        if let Some(gpu) = run.gpu {
             self.table.gpus[gpu].holders.remove(&seq);
             let holder = Holder::Task(seq);
             if matches!(&self.table.gpus[gpu].lock, Lock::Exclusive { by } if *by == holder) {
@@ -58,7 +58,7 @@ impl State {
             }
             self.gpu_dirty(gpu);
         }
-        if self.table.runtimes[run.runtime].gpu != gpu || gpu.is_none() {
+        if self.table.runtimes[run.runtime].gpu != run.gpu || run.gpu.is_none() {
             self.place_dirty(run.runtime);
         }
     }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use crate::core::Name;
 
 use super::decision::{Decision, FailCode};
+use super::eta::Told;
 use super::event::{Dependency, Over, Request};
 use super::id::{Moment, TaskSeq};
 use super::line::{Key, LineIx, LineKey};
@@ -23,16 +24,15 @@ impl State {
         let submitted_ms = i64::try_from(now.steady_ms).unwrap_or(i64::MAX).saturating_sub(waited);
         let key = Key::new(submitted_ms, request.priority, seq);
         self.ids.insert(request.id.clone(), seq);
-        let stage = Stage::Blocked(Block::NotBefore);
         let retry = retry_at(request.backoff.as_ref().map(|(wait_ms, failed)| (*wait_ms, failed.clone())), now);
-        self.tasks.insert(seq, Task { request, key, submitted_ms, retry, stage, told: None });
+        self.tasks.insert(seq, Task { request, key, submitted_ms, retry, stage: Stage::NOWHERE, told: None });
         self.place(seq, now, out);
         let eta = self.tasks.get(&seq).and_then(|task| match task.stage {
             Stage::Waiting(line) => self.eta_of_waiting(line, key, now),
             Stage::Blocked(_) | Stage::Running(_) => None,
         });
         if let (Some(eta), Some(task)) = (eta, self.tasks.get_mut(&seq)) {
-            task.told = Some((now, eta));
+            task.told = Some(Told::new(now, &eta));
         }
     }
 
@@ -65,8 +65,8 @@ impl State {
             self.timers.at_date(at, seq);
             return self.block(seq, Block::NotBefore, out);
         }
-        if let Some((until_ms, _)) = task.retry.as_ref().filter(|(until_ms, _)| *until_ms > now.steady_ms) {
-            self.timers.task_at(*until_ms, seq);
+        if let Some(until_ms) = task.retry.as_ref().map(|retry| retry.0).filter(|until_ms| *until_ms > now.steady_ms) {
+            self.timers.task_at(until_ms, seq);
             return self.block(seq, Block::Backoff, out);
         }
         self.enqueue(seq, out);
@@ -197,7 +197,7 @@ impl State {
             }
             Stage::Blocked(Block::NotBefore) => self.timers.not_at_date(task.request.not_before, seq),
             Stage::Blocked(Block::Backoff) => {
-                let until_ms = task.retry.as_ref().map_or(0, |(until_ms, _)| *until_ms);
+                let until_ms = task.retry.as_ref().map_or(0, |retry| retry.0);
                 self.timers.not_task_at(until_ms, seq);
             }
             Stage::Waiting(_) | Stage::Running(_) => {}
@@ -257,7 +257,7 @@ impl State {
             }
             Stage::Blocked(Block::NotBefore) => task.request.not_before.map(|at| Reason::NotBefore { at }),
             Stage::Blocked(Block::Backoff) => {
-                let (until_ms, failed) = task.retry.clone()?;
+                let (until_ms, failed) = *task.retry.clone()?;
                 Some(Reason::Backoff { until_ms, failed })
             }
             Stage::Waiting(_) | Stage::Running(_) => None,
@@ -266,7 +266,7 @@ impl State {
 }
 
 /// When a task may be tried again; none when it may be at once.
-pub(super) fn retry_at(backoff: Option<(u64, String)>, now: Moment) -> Option<(u64, String)> {
+pub(super) fn retry_at(backoff: Option<(u64, String)>, now: Moment) -> Option<Box<(u64, String)>> {
     let (wait_ms, failed) = backoff.filter(|(wait_ms, _)| *wait_ms > 0)?;
-    Some((now.steady_ms.saturating_add(wait_ms), failed))
+    Some(Box::new((now.steady_ms.saturating_add(wait_ms), failed)))
 }

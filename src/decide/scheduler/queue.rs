@@ -1,7 +1,9 @@
 //! A sorted set of places in the order of work, which also tells how many stand before one.
 //!
 //! Chunks of at most [`CHUNK_MAX`] keys: the chunk is found by bisection, and what is moved inside it is a few cache lines.
-//! Counting what stands before a key adds up the chunks before it.
+//! Counting what stands before a key adds up the chunks before it. Every submission counts in all lines of a GPU, most of
+//! which are in no cache, so a search reads as few keys as it can: the ends of a chunk stand beside it, and the place between
+//! them is guessed before it is looked for (interpolation search; Perl, Itai and Avni, Communications of the ACM 21(7), 1978).
 
 use std::collections::VecDeque;
 
@@ -9,13 +11,100 @@ use super::line::Key;
 
 /// Keys in one chunk; a full one is cut in two.
 const CHUNK_MAX: usize = if cfg!(test) { 8 } else { 512 };
+/// How far from a guess is looked first: keys in a cache line.
+const NEAR: usize = 4;
 
 /// A sorted set of keys.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Queue {
-    /// None of them is empty.
-    chunks: VecDeque<VecDeque<Key>>,
+    chunks: VecDeque<Chunk>,
     len: usize,
+}
+
+/// Some keys in a row, at least one.
+#[derive(Clone, Debug)]
+struct Chunk {
+    first: Key,
+    last: Key,
+    keys: VecDeque<Key>,
+}
+
+impl Chunk {
+    fn of(key: Key) -> Self {
+        Self { first: key, last: key, keys: VecDeque::from([key]) }
+    }
+
+    /// Where `key` is, or else where it belongs.
+    fn place(&self, key: Key) -> Result<usize, usize> {
+        if key > self.last {
+            return Err(self.keys.len());
+        }
+        if key <= self.first {
+            return if key == self.first { Ok(0) } else { Err(0) };
+        }
+        // From here on: what stands at `low` is less, what stands at `high` is not.
+        let (mut low, mut high) = self.around(self.guess(key), key);
+        while high - low > 1 {
+            let middle = low.midpoint(high);
+            if self.keys[middle] < key { low = middle } else { high = middle }
+        }
+        if self.keys[high] == key { Ok(high) } else { Err(high) }
+    }
+
+    /// Where a key between the ends would be if tasks came at a steady pace.
+    fn guess(&self, key: Key) -> usize {
+        let end = self.keys.len() - 1;
+        let (span, into) = (self.last.at.abs_diff(self.first.at), key.at.abs_diff(self.first.at));
+        let guess = into.saturating_mul(end as u64) / span.max(1);
+        usize::try_from(guess).unwrap_or(end).clamp(1, end)
+    }
+
+    /// Two places between which `key` belongs, found in growing steps away from `guess`.
+    fn around(&self, guess: usize, key: Key) -> (usize, usize) {
+        let (mut low, mut high, mut step) = (0, self.keys.len() - 1, NEAR);
+        let mut at = guess;
+        if self.keys[at] < key {
+            while at < high && self.keys[at] < key {
+                low = at;
+                at += step;
+                step *= 2;
+            }
+            (low, at.min(high))
+        } else {
+            while at > low && self.keys[at] >= key {
+                high = at;
+                at = at.saturating_sub(step);
+                step *= 2;
+            }
+            (at, high)
+        }
+    }
+
+    fn insert(&mut self, place: usize, key: Key) {
+        self.keys.insert(place, key);
+        (self.first, self.last) = (self.first.min(key), self.last.max(key));
+    }
+
+    /// Takes out what stands at `place`; true when nothing is left.
+    fn remove(&mut self, place: usize) -> bool {
+        self.keys.remove(place);
+        self.note_ends()
+    }
+
+    /// Keeps `keep` keys; the others in a chunk of their own.
+    fn split_off(&mut self, keep: usize) -> Self {
+        let mut rest = Self { first: self.keys[keep], last: self.last, keys: self.keys.split_off(keep) };
+        rest.note_ends();
+        self.note_ends();
+        rest
+    }
+
+    /// True when there are none.
+    fn note_ends(&mut self) -> bool {
+        let (Some(first), Some(last)) = (self.keys.front(), self.keys.back()) else { return true };
+        (self.first, self.last) = (*first, *last);
+        false
+    }
 }
 
 impl Queue {
@@ -24,17 +113,14 @@ impl Queue {
     }
 
     pub(super) fn first(&self) -> Option<Key> {
-        self.chunks.front()?.front().copied()
+        Some(self.chunks.front()?.first)
     }
 
     /// The key after `key`.
     pub(super) fn after(&self, key: Key) -> Option<Key> {
-        if self.chunks.is_empty() {
-            return None;
-        }
-        let at = self.chunk_of(key);
-        let inside = self.chunks[at].partition_point(|other| *other <= key);
-        self.chunks[at].get(inside).or_else(|| self.chunks.get(at + 1)?.front()).copied()
+        let at = self.chunk_of(key)?;
+        let inside = self.chunks[at].place(key).map_or_else(|place| place, |place| place + 1);
+        self.chunks[at].keys.get(inside).or_else(|| self.chunks.get(at + 1)?.keys.front()).copied()
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -42,34 +128,39 @@ impl Queue {
     }
 
     pub(super) fn iter(&self) -> impl Iterator<Item = Key> {
-        self.chunks.iter().flatten().copied()
+        self.chunks.iter().flat_map(|chunk| &chunk.keys).copied()
     }
 
-    /// The chunk in which `key` is or belongs.
-    fn chunk_of(&self, key: Key) -> usize {
+    /// The chunk in which `key` is or belongs; none when there is no chunk.
+    fn chunk_of(&self, key: Key) -> Option<usize> {
         // Most come in at the end.
-        if self.chunks.back().is_some_and(|last| last[0] <= key) {
-            return self.chunks.len() - 1;
+        if self.chunks.back()?.first <= key {
+            return Some(self.chunks.len() - 1);
         }
-        self.chunks.partition_point(|chunk| chunk[0] <= key).saturating_sub(1)
+        Some(self.chunks.partition_point(|chunk| chunk.first <= key).saturating_sub(1))
     }
 
     /// Puts `key` in its place; false when it stood there already.
     pub(super) fn insert(&mut self, key: Key) -> bool {
-        if self.chunks.is_empty() {
-            self.chunks.push_back(VecDeque::from([key]));
+        let Some(at) = self.chunk_of(key) else {
+            self.chunks.push_back(Chunk::of(key));
             self.len = 1;
             return true;
-        }
-        let at = self.chunk_of(key);
+        };
         let chunk = &mut self.chunks[at];
-        let Err(place) = chunk.binary_search(&key) else { return false };
-        chunk.insert(place, key);
+        let Err(place) = chunk.place(key) else { return false };
         self.len += 1;
-        if chunk.len() > CHUNK_MAX {
-            // Keys mostly come at the end and leave at the front: a chunk at the end is left nearly full.
-            let keep = if place == CHUNK_MAX { CHUNK_MAX } else { CHUNK_MAX / 2 };
-            let rest = chunk.split_off(keep);
+        if chunk.keys.len() < CHUNK_MAX {
+            chunk.insert(place, key);
+        } else if place == CHUNK_MAX {
+            // Keys mostly come at the end and leave at the front: a chunk at the end is left full.
+            self.chunks.insert(at + 1, Chunk::of(key));
+        } else {
+            let mut rest = chunk.split_off(CHUNK_MAX / 2);
+            match place.checked_sub(CHUNK_MAX / 2) {
+                Some(place) => rest.insert(place, key),
+                None => chunk.insert(place, key),
+            }
             self.chunks.insert(at + 1, rest);
         }
         true
@@ -77,15 +168,11 @@ impl Queue {
 
     /// Takes `key` out; false when it was not there.
     pub(super) fn remove(&mut self, key: Key) -> bool {
-        if self.chunks.is_empty() {
-            return false;
-        }
-        let at = self.chunk_of(key);
+        let Some(at) = self.chunk_of(key) else { return false };
         let chunk = &mut self.chunks[at];
-        let Ok(place) = chunk.binary_search(&key) else { return false };
-        chunk.remove(place);
+        let Ok(place) = chunk.place(key) else { return false };
         self.len -= 1;
-        if chunk.is_empty() {
+        if chunk.remove(place) {
             self.chunks.remove(at);
         }
         true
@@ -93,17 +180,15 @@ impl Queue {
 
     /// How many keys are less than `key`.
     pub(super) fn before(&self, key: Key) -> usize {
-        if self.chunks.is_empty() {
-            return 0;
-        }
-        let at = self.chunk_of(key);
-        let inside = self.chunks[at].binary_search(&key).unwrap_or_else(|place| place);
+        let Some(at) = self.chunk_of(key) else { return 0 };
+        let inside = self.chunks[at].place(key).unwrap_or_else(|place| place);
+        let sum_of =
+            |chunks: std::collections::vec_deque::Iter<'_, Chunk>| -> usize { chunks.map(|it| it.keys.len()).sum() };
         // From the nearer end.
         if at * 2 > self.chunks.len() {
-            let after: usize = self.chunks.iter().skip(at + 1).map(VecDeque::len).sum();
-            self.len - after - (self.chunks[at].len() - inside)
+            self.len - sum_of(self.chunks.range(at..)) + inside
         } else {
-            self.chunks.iter().take(at).map(VecDeque::len).sum::<usize>() + inside
+            sum_of(self.chunks.range(..at)) + inside
         }
     }
 }
@@ -120,6 +205,18 @@ mod tests {
         (0..10_000).for_each(|n| assert!(queue.insert(Key { at: n, seq: 0 })));
         assert!(queue.chunks.len() <= 10_000 / CHUNK_MAX + 2, "{} chunks", queue.chunks.len());
         assert_eq!(queue.before(Key { at: 7_777, seq: 0 }), 7_777);
+    }
+
+    #[test]
+    fn keys_that_came_in_no_steady_pace_are_found_too() {
+        let ats = [i64::MIN, -9, 0, 0, 0, 1, 1 << 40, i64::MAX - 1, i64::MAX];
+        let keys: Vec<Key> = ats.iter().zip(0..).map(|(at, seq)| Key { at: *at, seq }).collect();
+        let mut queue = Queue::default();
+        keys.iter().for_each(|key| assert!(queue.insert(*key)));
+        for (nth, key) in keys.iter().enumerate() {
+            assert_eq!(queue.before(*key), nth);
+            assert_eq!(queue.before(Key { seq: key.seq + 100, ..*key }), keys.partition_point(|it| it.at <= key.at));
+        }
     }
 
     proptest! {

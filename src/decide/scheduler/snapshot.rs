@@ -5,12 +5,13 @@ use std::collections::BTreeSet;
 use crate::core::Timestamp;
 
 use super::decision::Holder;
+use super::eta::Told;
 use super::id::{GpuId, Moment, TaskSeq};
 use super::line::{Key, LineIx};
 use super::reason::Reason;
 use super::state::{Stage, State};
 use super::table::{GpuIx, Lock, Phase};
-use super::view::{Counts, Eta, GpuLockView, HolderView, LeaseView, Moving, SchedulerView, Waiting};
+use super::view::{Counts, GpuLockView, HolderView, LeaseView, Moving, SchedulerView, Waiting};
 
 impl State {
     /// The picture at `now`, with at most `rows` waiting tasks.
@@ -80,7 +81,7 @@ impl State {
             eta: self.eta(task, now),
             priority: entry.request.priority,
             since: wall_of(entry.submitted_ms, now),
-            due_by: entry.told.map(|(told_at, eta)| due_by(told_at, &eta, now)),
+            due_by: entry.told.map(|told| due_by(told, now)),
             gpu: self.gpu_of(&reason),
         })
     }
@@ -199,9 +200,9 @@ fn wall_of(steady_ms: i64, now: Moment) -> Timestamp {
     Timestamp::from_millisecond(now.wall.as_millisecond().saturating_sub(ago)).unwrap_or(Timestamp::MIN)
 }
 
-/// The end of the band that was told at `told_at`, on the wall clock of `now`.
-fn due_by(told_at: Moment, eta: &Eta, now: Moment) -> Timestamp {
+/// The end of the band that was told, on the wall clock of `now`.
+fn due_by(told: Told, now: Moment) -> Timestamp {
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "seconds of an ETA; casts saturate")]
-    let pessimistic_ms = (eta.pessimistic * 1_000.0) as u64;
-    now.wall_at(told_at.steady_ms.saturating_add(pessimistic_ms))
+    let pessimistic_ms = (told.pessimistic * 1_000.0) as u64;
+    now.wall_at(told.at_ms.saturating_add(pessimistic_ms))
 }

@@ -229,6 +229,7 @@ impl State {
         let capability = self.lines[line].capability.clone();
         // Who was told last was the one that starts now.
         self.lines[line].reason = None;
+        let window = self.window_of_run(line, choice);
         let runtime = &mut self.table.runtimes[choice.runtime];
         runtime.running.insert(seq);
         let gpu = runtime.gpu;
@@ -257,15 +258,18 @@ impl State {
         self.make_room_behind(line, gpu);
         self.take_out(line, key);
         let run = Run {
-            place: place.clone(),
             runtime: choice.runtime,
             model: choice.model,
+            declared: place.model.clone(),
+            gpu,
+            exclusive: choice.exclusive,
             capability,
+            window,
             since: now,
             is_stopping: false,
         };
         if let Some(task) = self.tasks.get_mut(&seq) {
-            task.stage = Stage::Running(run);
+            task.stage = Stage::Running(Box::new(run));
         }
         out.push(Decision::Start { task: seq, place });
     }

@@ -8,17 +8,17 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
 
 use super::config::Config;
-use super::decision::{Decision, Place};
-use super::eta::Durations;
+use super::decision::Decision;
+use super::eta::{Durations, Told};
 use super::event::{End, Event, Over, Request};
 use super::hash::ByTask;
 use super::id::{LeaseId, Moment, TaskSeq};
 use super::lease::Lease;
 use super::line::{Key, LineIx, Lines};
 use super::memory::LookedFor;
-use super::table::Table;
+use super::table::{GpuIx, ModelIx, RuntimeIx, Table};
 use super::timer::Timers;
-use super::view::{Coverage, Eta};
+use super::view::Coverage;
 
 /// When a start that could not be written down is tried again, in milliseconds.
 const NOT_STARTED_MS: u64 = 1_000;
@@ -61,7 +61,7 @@ pub struct State {
     pub(super) broken: Option<super::broken::Rule>,
 }
 
-/// A task that is not over.
+/// A task that is not over. There may be a million: what few of them have is boxed.
 #[derive(Clone, Debug)]
 pub(super) struct Task {
     pub request: Box<Request>,
@@ -69,10 +69,10 @@ pub(super) struct Task {
     /// When it came, on the steady clock; negative for what came before a restart.
     pub submitted_ms: i64,
     /// Not before this time on the steady clock, and what failed.
-    pub retry: Option<(u64, String)>,
+    pub retry: Option<Box<(u64, String)>>,
     pub stage: Stage,
     /// What was told of its end when it came, for the coverage.
-    pub told: Option<(Moment, Eta)>,
+    pub told: Option<Told>,
 }
 
 /// Where a task stands.
@@ -81,7 +81,12 @@ pub(super) enum Stage {
     /// On things of its own: in no line.
     Blocked(Block),
     Waiting(LineIx),
-    Running(Run),
+    Running(Box<Run>),
+}
+
+impl Stage {
+    /// Of a task that is about to be placed or forgotten.
+    pub(super) const NOWHERE: Self = Self::Blocked(Block::NotBefore);
 }
 
 /// What of its own a task waits for.
@@ -95,11 +100,18 @@ pub(super) enum Block {
 /// An attempt under way.
 #[derive(Clone, Debug)]
 pub(super) struct Run {
-    pub place: Place,
-    pub runtime: usize,
-    pub model: Option<usize>,
+    pub runtime: RuntimeIx,
+    pub model: Option<ModelIx>,
+    /// What the model was declared as when it began.
+    pub declared: Option<crate::core::Name>,
+    /// The GPU on which it took a slot or the lock.
+    pub gpu: Option<GpuIx>,
+    /// Whether it has that GPU for itself.
+    pub exclusive: bool,
     /// The chain, joined by ` > `.
     pub capability: Arc<str>,
+    /// Where durations of its work are kept, once there are any.
+    pub window: Option<usize>,
     pub since: Moment,
     pub is_stopping: bool,
 }
@@ -140,7 +152,7 @@ impl State {
             Event::ForeignUse { gpu, gb } => self.foreign_use(&gpu, gb),
             Event::Disk { host, free_gb } => self.disk(host, free_gb),
             Event::Measured { at, gb } => self.measured(&at, gb, out),
-            Event::Took { capability, model, ms } => self.took(capability, model, ms),
+            Event::Took { capability, model, ms } => self.took(&capability, model, ms),
             Event::LoadTook { at, ms } => self.durations.note_load(at, ms),
             Event::LeaseAsked(asked) => self.ask_lease(*asked, now, out),
             Event::LeaseRenewed { id, ttl_ms } => self.renew_lease(&id, ttl_ms, now),
