@@ -69,9 +69,11 @@ pub async fn reconcile(shared: Arc<Shared>, run: Run<ObjectKey, Edge>, stop: Can
             Ok(Done::Carried) => {}
             Ok(Done::Overtaken) => return Outcome::resync(Duration::ZERO),
             Ok(Done::Refused(hold)) => {
-                let mut memory = shared.memory();
-                memory.note_refusal(&key, Some(hold));
-                drop(memory);
+                shared.memory().note_refusal(&key, Some(hold));
+                // Nothing of it is done now, so what stands open of an earlier try is not taken up.
+                if let Err(error) = unfinished::settle(&shared, &key, &[]).await {
+                    return failed(&shared, &key, &error);
+                }
                 break;
             }
             Err(error) => return failed(&shared, &key, &error),

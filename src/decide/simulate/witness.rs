@@ -7,7 +7,7 @@ use std::sync::Arc;
 use crate::core::Name;
 use crate::decide::dispatch::{ClaimId, Input, LeaseEnd, Op, Record, WriteId};
 use crate::decide::scheduler::{
-    ClaimVerb, Config, Event as Told, GpuId, LeaseId, LeaseRequest, ModelAt, Pin, Place, TaskSeq,
+    ClaimVerb, Config, Event as Told, GpuId, LeaseId, LeaseRequest, ModelAt, ModelConfig, Pin, Place, TaskSeq,
 };
 use crate::decide::view::ModelState;
 
@@ -42,6 +42,10 @@ pub struct Witness {
     /// Models that a loadout wants loaded and that the scheduler unloaded, until they are loaded again.
     pub displaced: BTreeSet<ModelAt>,
     pub claims: BTreeMap<ClaimId, (ModelAt, ClaimVerb)>,
+    /// Whether the grant that is being written was decided just now, and not written once more.
+    pub grant_is_news: bool,
+    /// What models took that nobody declares any more, in GB.
+    was_declared_gb: BTreeMap<ModelAt, f64>,
     writes: BTreeMap<WriteId, Record>,
     /// Calls that changed what a runtime has loaded: loads and unloads that the program made.
     pub moves: u64,
@@ -69,7 +73,7 @@ impl Witness {
     /// The dispatcher is told something.
     pub fn input(&mut self, input: &Input) {
         match input {
-            Input::World(config) => self.config = Arc::clone(config),
+            Input::World(config) => self.world(config),
             Input::Event(event) => self.told(event),
             Input::Written(id) => self.written(*id, true),
             Input::NotWritten(id, _) => self.written(*id, false),
@@ -91,6 +95,17 @@ impl Witness {
             | Input::Closing
             | Input::Tick => {}
         }
+    }
+
+    /// Another world is in force. What a model was declared to take it takes for as long as it is there.
+    fn world(&mut self, config: &Arc<Config>) {
+        let before = std::mem::replace(&mut self.config, Arc::clone(config));
+        for (at, gb) in declared_gb(&before) {
+            self.was_declared_gb.insert(at, gb);
+        }
+        // What no loadout wants any more is not expected back, also when one wants it again later.
+        let displaced = std::mem::take(&mut self.displaced);
+        self.displaced = displaced.into_iter().filter(|at| self.is_wanted(at)).collect();
     }
 
     fn told(&mut self, event: &Told) {
@@ -128,7 +143,8 @@ impl Witness {
                     Record::Start { task, place, .. } => drop(self.running.insert(*task, place.clone())),
                     Record::LeaseGranted { id, .. } if !self.ending.contains(id) => {
                         if let Some(lease) = self.asked.get(id) {
-                            self.leases.insert(Arc::clone(id), lease.clone());
+                            let before = self.leases.insert(Arc::clone(id), lease.clone());
+                            self.grant_is_news = before.is_none();
                         }
                     }
                     Record::LeaseEnded { id, .. } => {
@@ -208,12 +224,12 @@ impl Witness {
     /// What a model takes at most, as far as anybody told: declared with its context, reported, measured. In GB.
     #[must_use]
     pub fn cost_gb(&self, at: &ModelAt) -> f64 {
-        let serves = |places: &[ModelAt]| places.contains(at);
-        let declared = self.config.models.values().filter(|model| serves(&model.served));
-        let declared = declared.filter_map(|model| Some(model.vram_gb? + model.context_gb)).fold(0.0, f64::max);
+        let is_declared = self.config.models.values().any(|model| model.served.contains(at));
+        let declared = declared_gb(&self.config).filter(|(other, _)| other == at).map(|(_, gb)| gb).fold(0.0, f64::max);
+        let was = self.was_declared_gb.get(at).copied().filter(|_| !is_declared).unwrap_or(0.0);
         let reported = self.seen.get(&at.runtime).and_then(|seen| seen.models.get(&at.served_as)?.1).unwrap_or(0.0);
         let measured = self.measured_gb.get(at).copied().unwrap_or(0.0);
-        declared.max(reported).max(measured)
+        declared.max(was).max(reported).max(measured)
     }
 
     /// Models that take memory of a GPU: seen there, or on their way. Each with what it takes, in GB.
@@ -257,4 +273,11 @@ impl Witness {
     pub fn gpu_of(&self, runtime: &Name) -> Option<&GpuId> {
         self.config.runtimes.get(runtime)?.gpu.as_ref()
     }
+}
+
+/// What every model is declared to take at each of its places, in GB.
+fn declared_gb(config: &Config) -> impl Iterator<Item = (ModelAt, f64)> {
+    let takes = |model: &ModelConfig| Some(model.vram_gb? + model.context_gb);
+    let known = config.models.values().filter_map(move |model| Some((model, takes(model)?)));
+    known.flat_map(|(model, gb)| model.served.iter().map(move |at| (at.clone(), gb)))
 }

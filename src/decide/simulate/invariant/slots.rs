@@ -18,6 +18,8 @@ pub fn check(simulation: &Simulation<'_>, occasion: Occasion<'_>) -> Result<(), 
             let Some(gpu) = &place.gpu else { return Ok(()) };
             newcomer(simulation, gpu, id, place.exclusive)
         }
+        // One that is written again holds it already: what came after it had to make room for it.
+        Record::LeaseGranted { .. } if !simulation.witness.grant_is_news => Ok(()),
         Record::LeaseGranted { id, .. } => {
             let Some(lease) = simulation.witness.leases.get(id) else { return Ok(()) };
             lease.gpus.iter().try_for_each(|gpu| newcomer(simulation, gpu, id, lease.exclusive))

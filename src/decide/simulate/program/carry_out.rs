@@ -94,7 +94,6 @@ impl Simulation<'_> {
     }
 
     fn reconcile(&mut self, key: &ObjectKey) {
-        let now = self.clocks.wall();
         if let Some(program) = &mut self.program {
             // What the scheduler answered last time is asked again.
             program.memory.refusals.remove(key);
@@ -107,18 +106,8 @@ impl Simulation<'_> {
             program.failures.remove(key);
             return self.bury(key);
         };
-        let open = program.open.get(key).cloned().unwrap_or_default();
-        let leftovers = open.into_iter().filter_map(|id| {
-            let action = self.disk.tables.journal.get(&id).filter(|action| action.open)?;
-            let wanted = plan.intents.iter().any(|one| one.verb == action.verb && one.target == action.target);
-            match unfinished::seen(&program.memory.inputs(now), action.verb, &action.target) {
-                _ if wanted => None,
-                Seen::Unknown if program.memory.answers_for(key) => None,
-                seen => Some((id, seen == Seen::Done)),
-            }
-        });
         let job = Job {
-            leftovers: leftovers.collect(),
+            leftovers: VecDeque::new(),
             books: plan.bookkeeping.into(),
             intents: plan.intents.into(),
             doing: Doing::Nothing,
@@ -126,7 +115,26 @@ impl Simulation<'_> {
             carried: false,
         };
         program.jobs.insert(key.clone(), job);
+        self.take_up_leftovers(key);
         self.step_job(key);
+    }
+
+    /// What stands open for an object and is not about to be done again is ended, where it is seen what became of it.
+    fn take_up_leftovers(&mut self, key: &ObjectKey) {
+        let now = self.clocks.wall();
+        let Some(program) = &mut self.program else { return };
+        let Some(job) = program.jobs.get_mut(key) else { return };
+        let (inputs, gone) = (program.memory.inputs(now), !program.memory.answers_for(key));
+        let leftovers = program.open.get(key).into_iter().flatten().filter_map(|id| {
+            let action = self.disk.tables.journal.get(id).filter(|action| action.open)?;
+            let wanted = job.intents.iter().any(|one| one.verb == action.verb && one.target == action.target);
+            match unfinished::seen(&inputs, action.verb, &action.target) {
+                _ if wanted => None,
+                Seen::Unknown if !gone => None,
+                seen => Some((*id, seen == Seen::Done)),
+            }
+        });
+        job.leftovers = leftovers.collect();
     }
 
     /// Forgets an object that is gone and holds nothing, unless an action that stands open may have made something.
@@ -217,8 +225,11 @@ impl Simulation<'_> {
             if let Some(program) = &mut self.program {
                 program.memory.refusals.insert(key.clone(), hold);
                 program.waiting.insert(key.clone());
+                // Nothing of it is done now, so what stands open of an earlier try is not taken up.
+                program.jobs.entry(key.clone()).and_modify(|job| job.intents.clear());
             }
-            return self.end_job(key, None);
+            self.take_up_leftovers(key);
+            return self.step_job(key);
         }
         let open = self.disk.tables.journal.iter().find(|(_, action)| {
             action.open && action.object == *key && action.verb == intent.verb && action.target == intent.target
