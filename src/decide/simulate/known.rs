@@ -24,5 +24,10 @@ pub const KNOWN: &[(u64, &str)] = &[
     (13105, "the end of a load from the last run was taken for the end of the one that followed it"),
     (14834, "a drain waited for the word of a runtime that was no longer declared"),
     (16609, "two exclusive tasks that cannot run were polite in turn, and said another reason every half minute"),
+    (17273, "what was loaded counted as gone when another load of it failed, and its memory was given away"),
     (18504, "a task whose failure could not be written down waited for no stated reason"),
+    (29402, "an action that was refused stood open in the journal from an earlier try"),
+    (31318, "a grant that the disk did not take was written once the lease had run out and another had the GPU"),
+    (44128, "what a loadout had loaded when its manifest went away, on a full disk, was forgotten"),
+    (44756, "what a loadout was loading when its manifest went away and the program ended was forgotten"),
 ];

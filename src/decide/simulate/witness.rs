@@ -100,9 +100,8 @@ impl Witness {
     /// Another world is in force. What a model was declared to take it takes for as long as it is there.
     fn world(&mut self, config: &Arc<Config>) {
         let before = std::mem::replace(&mut self.config, Arc::clone(config));
-        for (at, gb) in declared_gb(&before) {
-            self.was_declared_gb.insert(at, gb);
-        }
+        let takes: Vec<(ModelAt, f64)> = declared_gb(&before).filter(|(at, _)| self.is_there(at)).collect();
+        self.was_declared_gb.extend(takes);
         // What no loadout wants any more is not expected back, also when one wants it again later.
         let displaced = std::mem::take(&mut self.displaced);
         self.displaced = displaced.into_iter().filter(|at| self.is_wanted(at)).collect();
@@ -128,6 +127,8 @@ impl Witness {
                     at.runtime == *runtime && matches!(state, Some(ModelState::Loaded | ModelState::Loading))
                 };
                 self.displaced.retain(|at| !is_there(at));
+                self.was_declared_gb
+                    .retain(|at, _| at.runtime != *runtime || is_there(at) || self.loading.contains(at));
                 self.seen.insert(runtime.clone(), seen);
             }
             Answer::Failed(_) => self.seen.entry(runtime.clone()).or_default().up = false,
@@ -266,6 +267,13 @@ impl Witness {
         let host = self.config.runtimes.get(&at.runtime).and_then(|runtime| self.config.hosts.get(&runtime.host));
         !self.config.pins.contains_key(at) && host.is_some_and(|host| host.unlisted == Pin::Ignored)
             || self.config.pins.get(at) == Some(&Pin::Ignored)
+    }
+
+    /// Whether a model was seen on its runtime or is on its way there.
+    fn is_there(&self, at: &ModelAt) -> bool {
+        let seen = self.seen.get(&at.runtime).and_then(|seen| seen.models.get(&at.served_as));
+        let is_seen = seen.is_some_and(|(state, _)| matches!(state, ModelState::Loaded | ModelState::Loading));
+        is_seen || self.loading.contains(at)
     }
 
     /// The GPU of a runtime.

@@ -10,6 +10,7 @@ use crate::double::llama_server;
 use crate::double::llama_swap::{self, Model, Version};
 use crate::double::ollama;
 use crate::double::openai;
+use crate::double::port;
 use crate::double::raw::{Raw, Step, ok};
 use crate::double::server::{Mood, Server, json as answer};
 use crate::double::textgen_webui;
@@ -200,7 +201,7 @@ async fn strangers_are_named_quickly_and_no_runtime_is_made_of_them() {
     let web = Server::start(|_| Box::pin(async { answer(404, &serde_json::json!({"hello": "world"})) })).await;
     let ssh = Raw::always(vec![Step::Write(b"SSH-2.0-OpenSSH_9.9\r\n".to_vec()), Step::Hang]).await;
     let silent = Raw::always(vec![Step::Hang]).await;
-    let closed = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
+    let closed = port::free();
     let begun = Instant::now();
     let (_context, ran) = discover(&[web.address, ssh.address, silent.address, closed], &[]).await;
     assert!(begun.elapsed() < Duration::from_secs(20), "{:?}", begun.elapsed());

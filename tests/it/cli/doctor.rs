@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 
 use super::context::{Context, Ran};
 use super::daemon::{Answers, FakeDaemon};
+use crate::double::port;
 
 /// Where the page can listen in every test: any free port.
 const LISTEN: [&str; 2] = ["--listen", "127.0.0.1:0"];
@@ -105,7 +106,7 @@ fn a_state_directory_that_cannot_be_used_fails() {
 
 #[test]
 fn a_runtime_that_does_not_answer_fails_with_where_it_was_looked_for() {
-    let closed = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let closed = port::free();
     let context = Context::with_repository();
     let spec = format!("{{host: desk, adapter: ollama, endpoint: \"http://{closed}\", capabilities: [text.generate]}}");
     context.write(

@@ -9,6 +9,7 @@ pub mod llama_server;
 pub mod llama_swap;
 pub mod ollama;
 pub mod openai;
+pub mod port;
 pub mod raw;
 pub mod server;
 pub mod shared;

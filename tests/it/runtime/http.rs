@@ -69,9 +69,7 @@ async fn a_server_that_hangs_and_one_that_is_not_there_are_told_apart() {
     let error = in_time(client.send(Request::get("/x").within(Duration::from_millis(50)))).await.unwrap_err();
     assert!(matches!(error, Error::Timeout { .. }), "{error}");
 
-    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    let endpoint = format!("http://{}", listener.local_addr().unwrap());
-    drop(listener);
+    let endpoint = format!("http://{}", crate::double::port::free());
     let error = Client::new(&endpoint, options()).unwrap().send(Request::get("/x")).await.unwrap_err();
     assert!(matches!(&error, Error::Connect { why, .. } if why.contains("refused")), "{error}");
 }

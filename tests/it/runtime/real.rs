@@ -172,7 +172,7 @@ pub fn end(child: &mut Child) {
 }
 
 pub fn free_port() -> u16 {
-    std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+    crate::double::port::free().port()
 }
 
 /// How loud a WAV of 16-bit samples is: the root of the mean square, of full scale (0 to 1), and its seconds.

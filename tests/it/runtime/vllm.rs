@@ -8,6 +8,7 @@ use arcology::decide::view::ModelState;
 use futures::FutureExt as _;
 use serde_json::{Value, json};
 
+use crate::double::port;
 use crate::double::server::{Mood, Server};
 use crate::double::vllm::{App, Has, start, start_at};
 
@@ -88,9 +89,7 @@ async fn the_figures_of_a_run_are_those_that_the_server_measured() {
 
 #[tokio::test]
 async fn quirk_1_until_the_model_is_there_nobody_answers_and_then_it_is_seen() {
-    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    let address = listener.local_addr().unwrap();
-    drop(listener);
+    let address = port::free();
     let endpoint = json!({"endpoint": format!("http://{address}")});
     let adapter = adapter(Path::new("/nowhere"), &spec("vllm", endpoint)).unwrap();
     for refused in [in_time(adapter.observe()).await.map(|_| ()), in_time(adapter.load("qwen3")).await] {

@@ -10,6 +10,7 @@ use tokio::runtime::Runtime;
 
 use super::harness::{Daemon, PATIENCE, Place, eventually};
 use crate::double::openai::{Has, start, start_at};
+use crate::double::port;
 use crate::double::server::{Mood, Server};
 
 const HEALTHY: usize = 20;
@@ -25,7 +26,7 @@ struct Sick {
 impl Sick {
     fn at(address: Option<SocketAddr>) -> Self {
         let tokio = Runtime::new().unwrap();
-        let address = address.unwrap_or_else(|| ([127, 0, 0, 1], 0).into());
+        let address = address.unwrap_or_else(port::free);
         let server = tokio.block_on(start_at(address, Has::default()));
         Self { tokio, server }
     }

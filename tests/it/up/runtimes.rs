@@ -7,6 +7,7 @@ use tokio::runtime::Runtime;
 
 use super::harness::{Daemon, Place, eventually, so, throughout};
 use crate::double::llama_swap::{Double, Model, Version};
+use crate::double::port;
 use crate::double::raw::{self, Raw, Step};
 
 /// Adds a llama-swap at `endpoint` with one model and a loadout of its own host.
@@ -142,8 +143,7 @@ fn a_sick_runtime_is_unknown_with_its_reason_and_the_others_are_driven_on() {
 fn a_runtime_that_comes_back_is_taken_up_by_itself() {
     let tokio = Runtime::new().unwrap();
     let place = Place::of_this_project();
-    // A port that was free a moment ago.
-    let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let free = port::free();
     declare(&place, "swap", &format!("http://{free}"), "loaded");
     place.commit("A runtime that is not there yet");
     let daemon = place.up();
