@@ -1,8 +1,10 @@
-//! A cut: the step at which a store stops as if the program had died there. For tests; nothing else ever makes one.
+//! A cut: the step at which a store stops as if the program had died there, or finds the disk full. For tests; nothing else
+//! ever makes one.
 //!
 //! A store with a cut commits every job alone, so that the number of a step means something. From the cut on nothing is
 //! committed and nobody is answered: whoever waits for the store waits until it is dropped, like work in a program that
-//! was killed. Steps that may be lost with the power (see `writer`) are not counted.
+//! was killed. A full disk refuses that step and so many durable ones after it, and the store lives on. Steps that may be
+//! lost with the power (see `writer`) are not counted.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -31,6 +33,11 @@ pub enum Side {
 #[derive(Debug)]
 struct State {
     at: Option<(Side, Step)>,
+    /// From where on there is no room, and for how many durable steps.
+    full: Option<(Step, usize)>,
+    /// How many durable steps are still refused.
+    refusals: usize,
+    was_full: bool,
     /// The names of the durable steps that came so far, in order; the cut one is the last.
     steps: Vec<&'static str>,
     reached: bool,
@@ -45,23 +52,37 @@ pub(super) enum Fate {
     Lost,
     /// It is made, and nobody learns of it.
     Unanswered,
+    /// There is no room for it, which is its answer.
+    Refused,
 }
 
 impl Cut {
     /// Dies on that side of that step.
     #[must_use]
     pub fn at(side: Side, step: Step) -> Self {
-        Self::new(Some((side, step)))
+        Self::new(Some((side, step)), None)
+    }
+
+    /// Finds the disk full at that step, and for so many durable steps in all.
+    #[must_use]
+    pub fn full_at(step: Step, steps: usize) -> Self {
+        Self::new(None, Some((step, steps)))
     }
 
     /// Never dies; only names and counts the steps.
     #[must_use]
     pub fn never() -> Self {
-        Self::new(None)
+        Self::new(None, None)
     }
 
-    fn new(at: Option<(Side, Step)>) -> Self {
-        Self(Arc::new(Mutex::new(State { at, steps: Vec::new(), reached: false })))
+    fn new(at: Option<(Side, Step)>, full: Option<(Step, usize)>) -> Self {
+        Self(Arc::new(Mutex::new(State { at, full, refusals: 0, was_full: false, steps: Vec::new(), reached: false })))
+    }
+
+    /// Whether the disk was found full.
+    #[must_use]
+    pub fn was_full(&self) -> bool {
+        self.lock().was_full
     }
 
     /// Whether the store has stopped.
@@ -87,10 +108,17 @@ impl Cut {
             }
         };
         match &state.at {
-            Some((Side::Before, at)) if is_it(at) => Fate::Lost,
-            Some((Side::After, at)) if is_it(at) => Fate::Unanswered,
-            Some(_) | None => Fate::Lives,
+            Some((Side::Before, at)) if is_it(at) => return Fate::Lost,
+            Some((Side::After, at)) if is_it(at) => return Fate::Unanswered,
+            Some(_) | None => {}
         }
+        let full = state.full.as_ref().filter(|(at, _)| !state.was_full && is_it(at)).map(|(_, steps)| *steps);
+        if let Some(steps) = full {
+            (state.refusals, state.was_full) = (steps, true);
+        }
+        let refused = state.refusals > 0;
+        state.refusals = state.refusals.saturating_sub(1);
+        if refused { Fate::Refused } else { Fate::Lives }
     }
 
     /// Says that the store has stopped.

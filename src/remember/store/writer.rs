@@ -137,6 +137,11 @@ impl Writer {
                 self.carry_out(group);
                 return None;
             }
+            Fate::Refused => {
+                let full = Error::Full { path: self.path.clone() };
+                group.into_iter().for_each(|job| self.answer(job, Err(full.clone())));
+                return None;
+            }
             Fate::Lost => {}
             Fate::Unanswered => drop(self.together(&mut group)),
         }

@@ -5,6 +5,7 @@
 //! started on what is left. A failure says how to try its case alone:
 //! `ARCOLOGY_CUT=before:journal_finish:2 cargo test --test it a_crash_before_or_after`.
 
+mod full;
 mod scene;
 mod story;
 mod truth;

@@ -120,7 +120,14 @@ impl Story {
 
     /// Submits, as often as it takes to be answered. Every answer is the same.
     async fn submit(&mut self, handle: &Handle) -> Result<(), String> {
-        let task = handle.submit(submission(), "a person").await.map_err(|error| error.to_string())?;
+        let end = Instant::now() + PATIENCE;
+        let task = loop {
+            match handle.submit(submission(), "a person").await {
+                Ok(task) => break task,
+                Err(error) if Instant::now() > end => return Err(error.to_string()),
+                Err(_) => tokio::time::sleep(Duration::from_millis(10)).await,
+            }
+        };
         match self.scene.answered.replace(task.id.clone()) {
             Some(earlier) if earlier != task.id => Err(format!("submitted as {earlier}, and again as {}", task.id)),
             Some(_) | None => Ok(()),

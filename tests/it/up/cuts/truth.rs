@@ -20,6 +20,9 @@ const ALL: Page = Page { limit: 500, cursor: None };
 /// How the scheduler's own action is told of that was under way when the program ended.
 const CUT_SHORT: &str = "Arcology ended meanwhile";
 
+/// How a change that is not in the store itself is told of, that found the disk full: its failure can be written down by then.
+const NO_ROOM: &str = "there is no room left for";
+
 /// A task with its attempts.
 pub type Worked = (TaskRow, Vec<AttemptRow>);
 
@@ -261,7 +264,8 @@ fn faults_of_calls(scene: &Scene, audit: &[[String; 5]], given_up: bool) -> Vec<
             // A load that had only been begun may be made by the scheduler instead, for a task that needs the same model.
             let by_scheduler = object == "Loadout/kept" && result.starts_with("abandoned: overtaken");
             let given_up = given_up && object.starts_with("task-");
-            !ended && !by_scheduler && !cut_short(object, result) && !given_up
+            let was_full = result.starts_with(NO_ROOM);
+            !ended && !was_full && !by_scheduler && !cut_short(object, result) && !given_up
         })
         .map(|entry| entry.join(" "))
         .collect();
