@@ -225,7 +225,7 @@ impl Witness {
     /// What a model takes at most, as far as anybody told: declared with its context, reported, measured. In GB.
     #[must_use]
     pub fn cost_gb(&self, at: &ModelAt) -> f64 {
-        let is_declared = self.config.models.values().any(|model| model.served.contains(at));
+        let is_declared = self.is_declared(at);
         let declared = declared_gb(&self.config).filter(|(other, _)| other == at).map(|(_, gb)| gb).fold(0.0, f64::max);
         let was = self.was_declared_gb.get(at).copied().filter(|_| !is_declared).unwrap_or(0.0);
         let reported = self.seen.get(&at.runtime).and_then(|seen| seen.models.get(&at.served_as)?.1).unwrap_or(0.0);
@@ -267,6 +267,16 @@ impl Witness {
         let host = self.config.runtimes.get(&at.runtime).and_then(|runtime| self.config.hosts.get(&runtime.host));
         !self.config.pins.contains_key(at) && host.is_some_and(|host| host.unlisted == Pin::Ignored)
             || self.config.pins.get(at) == Some(&Pin::Ignored)
+    }
+
+    fn is_declared(&self, at: &ModelAt) -> bool {
+        self.config.models.values().any(|model| model.served.contains(at))
+    }
+
+    /// Whether a model was put there by somebody else: nobody declares it, and nobody did when it came.
+    #[must_use]
+    pub fn is_strange(&self, at: &ModelAt) -> bool {
+        !self.is_declared(at) && !self.was_declared_gb.contains_key(at)
     }
 
     /// Whether a model was seen on its runtime or is on its way there.

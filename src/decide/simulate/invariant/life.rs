@@ -110,6 +110,7 @@ fn full_for_good(simulation: &Simulation<'_>, reason: &Reason) -> bool {
     let can_go = |at: &ModelAt| config.runtimes.get(&at.runtime).is_some_and(|runtime| runtime.loads);
     let stays = |at: &ModelAt| {
         !can_go(at)
+            || simulation.witness.is_strange(at)
             || match config.pins.get(at).copied().unwrap_or(unlisted) {
                 Pin::Copilot | Pin::Loaded | Pin::Ignored => true,
                 Pin::OnDemand | Pin::Unloaded => false,
