@@ -365,7 +365,9 @@ impl State {
     /// Decides an unload; its memory is free only when that is confirmed.
     pub(super) fn unload(&mut self, model: ModelIx, because: String, out: &mut Vec<Decision>) {
         let entry = &mut self.table.models[model];
-        if entry.phase == Phase::Loaded {
+        // One that the planner is loading although it is there goes when that is over: its call may bring it back.
+        let is_claimed = entry.told.is_some();
+        if entry.phase == Phase::Loaded && !is_claimed {
             (entry.phase, entry.told) = (Phase::Unloading { ours: true }, None);
             out.push(Decision::Unload { at: entry.at.clone(), because });
         }

@@ -25,7 +25,10 @@ impl State {
             Some(ModelState::Unloaded | ModelState::Unloading) => {
                 self.failed(ix, Phase::Unloaded, NOT_SO.to_owned(), NOT_SO_RETRY_MS, now);
             }
-            Some(ModelState::Loaded | ModelState::Loading | ModelState::Unknown) | None => self.is_loaded(ix, now),
+            Some(ModelState::Loaded | ModelState::Loading | ModelState::Unknown) | None => {
+                self.table.models[ix].told = None;
+                self.is_loaded(ix, now);
+            }
         }
         self.place_dirty(self.table.models[ix].runtime);
     }
@@ -52,7 +55,8 @@ impl State {
                 self.failed(ix, Phase::Loaded, NOT_SO.to_owned(), NOT_SO_RETRY_MS, now);
             }
             Some(ModelState::Unloaded | ModelState::Unloading | ModelState::Unknown) | None => {
-                self.table.models[ix].phase = Phase::Unloaded;
+                let model = &mut self.table.models[ix];
+                (model.phase, model.told) = (Phase::Unloaded, None);
             }
         }
         self.table.models[ix].idle_since_ms = now.steady_ms;

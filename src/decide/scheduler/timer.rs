@@ -167,7 +167,9 @@ impl State {
         if idle_ms < limit_ms {
             return self.arm_idle(ix, now);
         }
-        if is_failing || !is_shared || self.is_wanted(ix) {
+        // One that the planner is about to load all the same.
+        let is_claimed = model.told.is_some();
+        if is_failing || is_claimed || !is_shared || self.is_wanted(ix) {
             // Not now: looked at again in a while.
             return self.idle_timer(ix, now.steady_ms.saturating_add(limit_ms));
         }

@@ -30,4 +30,5 @@ pub const KNOWN: &[(u64, &str)] = &[
     (31318, "a grant that the disk did not take was written once the lease had run out and another had the GPU"),
     (44128, "what a loadout had loaded when its manifest went away, on a full disk, was forgotten"),
     (44756, "what a loadout was loading when its manifest went away and the program ended was forgotten"),
+    (132_371, "what the planner was loading although it was there was sent away meanwhile"),
 ];

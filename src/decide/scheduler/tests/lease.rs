@@ -1,5 +1,6 @@
 //! Other programs that take a GPU, and the planner that asks first.
 
+use super::super::table::Phase;
 use super::*;
 
 fn lease(id: &str, change: impl FnOnce(&mut LeaseRequest)) -> Event {
@@ -189,6 +190,21 @@ fn what_is_loaded_stays_so_when_a_load_of_it_fails_unless_a_look_says_otherwise(
     desk.apply(Event::Claim { at: at("chat"), verb: ClaimVerb::Load });
     desk.seen("swap", &[]);
     assert_eq!(fails(&mut desk), 0.0, "it was seen to be gone");
+}
+
+#[test]
+fn what_the_planner_loads_although_it_is_there_is_not_sent_away_meanwhile() {
+    let mut desk = Desk::new(|_| {});
+    desk.seen("swap", &["chat"]);
+    desk.seen("film", &[]);
+    desk.apply(Event::Claim { at: at("chat"), verb: ClaimVerb::Load });
+    desk.apply(lease("a", |_| {}));
+    desk.seen("film", &[]);
+    desk.seen("swap", &["chat"]);
+    let phase = |desk: &Desk| desk.state.table.models[desk.state.table.model(&at("chat")).unwrap()].phase;
+    assert_eq!((desk.mode(), phase(&desk)), ("draining", Phase::Loaded), "its load may bring it back");
+    desk.apply(Event::Loaded { at: at("chat"), took_ms: 1 });
+    assert_eq!(phase(&desk), Phase::Unloading { ours: true });
 }
 
 #[test]
