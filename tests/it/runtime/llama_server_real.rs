@@ -11,7 +11,7 @@ use arcology::decide::view::{ModelState, RuntimeView};
 use serde_json::{Value, json};
 
 use super::conformance::{Subject, Work, conform_with_one_model};
-use super::real::{self, Server};
+use super::real::{self, Server, until};
 use super::{adapter, in_time, invocation, spec, text_of_run};
 
 const NAME: &str = "llama-server";
@@ -61,22 +61,6 @@ fn chat(tokens: u32) -> Invocation {
         "Say something.",
         json!({"max_tokens": tokens, "ignore_eos": true, "seed": 7}),
     )
-}
-
-/// Looks until `condition` holds.
-async fn until(adapter: &Arc<dyn Adapter>, what: &str, condition: impl Fn(&RuntimeView) -> bool) {
-    let mut last = None;
-    let looked = tokio::time::timeout(real::PATIENCE, async {
-        loop {
-            let view = adapter.observe().await.unwrap();
-            if condition(&view) {
-                return;
-            }
-            last = Some(view);
-            tokio::time::sleep(real::LOOK_EVERY).await;
-        }
-    });
-    looked.await.unwrap_or_else(|_| panic!("in vain: {what}; last seen: {last:?}"));
 }
 
 #[tokio::test]

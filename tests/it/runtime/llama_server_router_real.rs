@@ -12,7 +12,7 @@ use futures::{FutureExt as _, StreamExt as _};
 use serde_json::json;
 
 use super::conformance::{Subject, Work, conform_for_real};
-use super::real::{self, Server};
+use super::real::{self, Server, until};
 use super::{adapter, in_time, invocation, spec, text_of_run};
 
 const NAME: &str = "llama-server as a router";
@@ -65,22 +65,6 @@ fn chat(model: &str, tokens: u32) -> Invocation {
 async fn states(adapter: &Arc<dyn Adapter>) -> [ModelState; 2] {
     let view = in_time(adapter.observe()).await.unwrap();
     [TINY, SLOW].map(|model| view.model(model).unwrap_or_else(|| panic!("no {model}: {view:?}")).state)
-}
-
-/// Looks until `condition` holds.
-async fn until(adapter: &Arc<dyn Adapter>, what: &str, condition: impl Fn(&RuntimeView) -> bool) {
-    let mut last = None;
-    let looked = tokio::time::timeout(real::PATIENCE, async {
-        loop {
-            let view = adapter.observe().await.unwrap();
-            if condition(&view) {
-                return;
-            }
-            last = Some(view);
-            tokio::time::sleep(real::LOOK_EVERY).await;
-        }
-    });
-    looked.await.unwrap_or_else(|_| panic!("in vain: {what}; last seen: {last:?}"));
 }
 
 #[tokio::test]

@@ -5,9 +5,12 @@
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use arcology::act::http::{Client, Options, Request};
+use arcology::act::runtime::Adapter;
+use arcology::decide::view::RuntimeView;
 use tempfile::TempDir;
 
 /// How long a program may take to answer, or to end: only reached when something is broken.
@@ -169,6 +172,22 @@ pub fn end(child: &mut Child) {
     }
     let _ = child.kill();
     let _ = child.wait();
+}
+
+/// Looks until `condition` holds.
+pub async fn until(adapter: &Arc<dyn Adapter>, what: &str, condition: impl Fn(&RuntimeView) -> bool) {
+    let mut last = None;
+    let looked = tokio::time::timeout(PATIENCE, async {
+        loop {
+            let view = adapter.observe().await.unwrap();
+            if condition(&view) {
+                return;
+            }
+            last = Some(view);
+            tokio::time::sleep(LOOK_EVERY).await;
+        }
+    });
+    looked.await.unwrap_or_else(|_| panic!("in vain: {what}; last seen: {last:?}"));
 }
 
 pub fn free_port() -> u16 {
