@@ -146,7 +146,7 @@ impl FifoLru {
         let place = Place {
             runtime: at.runtime.clone(),
             model: request.model.clone(),
-            served_as: Some(at.served_as.to_string()),
+            served_as: Some(std::sync::Arc::clone(&at.served_as)),
             gpu: Some(gpu),
             exclusive: false,
         };

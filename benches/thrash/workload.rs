@@ -106,7 +106,7 @@ pub fn request(seq: u64, capability: &str, model: Option<&str>) -> Request {
     Request {
         task: TaskSeq(seq),
         id: format!("task-{seq}").into(),
-        capability: vec![capability.to_owned()],
+        capability: [capability.to_owned()].into(),
         runtime: None,
         model: model.map(name),
         priority: 0,

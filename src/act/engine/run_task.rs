@@ -111,7 +111,7 @@ async fn work(shared: &Arc<Shared>, row: &TaskRow, place: &Place, log: &Log) -> 
     let limit = run_limit(shared, place);
     let mut invocation = Invocation {
         capability: String::new(),
-        model: place.served_as.clone(),
+        model: place.served_as.as_deref().map(str::to_owned),
         text,
         files,
         params: row.spec.params.clone(),
@@ -202,7 +202,7 @@ fn lineage(
         adapter: runtime.map(|spec| spec.adapter.as_str().to_owned()),
         adapter_version: Some(env!("CARGO_PKG_VERSION").to_owned()),
         model: place.model.as_ref().map(ToString::to_string),
-        served_as: outcome.model.clone().or_else(|| place.served_as.clone()),
+        served_as: outcome.model.clone().or_else(|| place.served_as.as_deref().map(str::to_owned)),
         model_hash,
         params: row.spec.params.clone(),
         seed: seed(row, outcome),

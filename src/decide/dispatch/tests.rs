@@ -28,7 +28,7 @@ pub(super) fn stored(seq: u64) -> Stored {
     let request = Request {
         task: TaskSeq(seq),
         id: format!("task-{seq}").into(),
-        capability: vec!["text.stats".into()],
+        capability: ["text.stats".to_owned()].into(),
         runtime: None,
         model: None,
         priority: 0,

@@ -35,9 +35,11 @@ impl State {
             match &task.stage {
                 Stage::Waiting(line) => {
                     queued += 1;
-                    let waiting = &self.lines[*line].waiting;
-                    let after = waiting.before(task.key);
-                    hold!(waiting.iter().nth(after) == Some(task.key), "{} is not in its line", task.request.id);
+                    let line = &self.lines[*line];
+                    hold!(line.waiting.contains(task.key), "{} is not in its line", task.request.id);
+                    let lane = self.lanes.get(line.lane);
+                    hold!(lane.waiting.contains(task.key), "{} is not in the lane of its line", task.request.id);
+                    hold!(lane.kind == line.kind(), "{} is in the lane of others", task.request.id);
                 }
                 Stage::Blocked(block) => {
                     blocked += 1;
@@ -92,6 +94,8 @@ impl State {
             }
         }
         hold!(self.queued == queued, "{} are said to be queued, {queued} stand in lines", self.queued);
+        let in_lanes: usize = self.lanes.iter().map(|lane| lane.waiting.len()).sum();
+        hold!(queued == in_lanes as u64, "{queued} stand in lines, {in_lanes} in lanes");
         let listed = self.table.runtimes.iter().flat_map(|runtime| runtime.lines.iter().copied());
         for line in listed.chain(self.table.gpus.iter().flat_map(super::table::Gpu::lines)) {
             hold!(
@@ -109,7 +113,7 @@ impl State {
             let rests = self.lines[*line].rests == Some(*key) && self.lines[*line].head() == Some(*key);
             hold!(rests && !entry.has_slot(), "{key:?} rests while {} has a slot for it", entry.id);
         }
-        for seq in &entry.holders {
+        for seq in entry.holders.keys() {
             let run = match self.tasks.get(seq).map(|task| &task.stage) {
                 Some(Stage::Running(run)) => run,
                 _ => return Err(format!("task {} shares {} and does not run", seq.0, entry.id)),

@@ -1,5 +1,7 @@
 //! What the scheduler decides. A decision is persisted before it is carried out.
 
+use std::sync::Arc;
+
 use crate::core::Name;
 
 use super::id::{GpuId, LeaseId, ModelAt, TaskSeq};
@@ -74,7 +76,7 @@ pub struct Place {
     /// The declared model; none lets the runtime choose.
     pub model: Option<Name>,
     /// The runtime's own name of it.
-    pub served_as: Option<String>,
+    pub served_as: Option<Arc<str>>,
     pub gpu: Option<GpuId>,
     /// Whether it has the GPU for itself.
     pub exclusive: bool,

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use crate::core::Name;
 
 use super::id::{ModelAt, Moment, TaskSeq};
+use super::lane::Place;
 use super::line::{Choice, LineIx, LineKey};
 use super::options::Plan;
 use super::state::{Run, Stage, State};
@@ -163,9 +164,21 @@ impl State {
 
     /// There are durations of something new: whoever waits or runs may have been without.
     fn find_windows(&mut self) {
-        let Self { lines, table, durations, running, tasks, .. } = self;
+        let Self { lines, lanes, table, durations, running, tasks, .. } = self;
         for line in lines.kept() {
-            line.window = window_of(&line.capability, &line.plan, table, durations);
+            let window = window_of(&line.capability, &line.plan, table, durations);
+            if window == line.window {
+                continue;
+            }
+            line.window = window;
+            let (from, waits) = (line.lane, !line.waiting.is_empty());
+            if waits {
+                line.lane = lanes.open(line.kind());
+            }
+            for key in line.waiting.iter() {
+                lanes.insert(line.lane, key);
+                lanes.remove(from, key);
+            }
         }
         for seq in running.iter() {
             if let Some(Stage::Running(run)) = tasks.get_mut(seq).map(|task| &mut task.stage) {
@@ -215,21 +228,16 @@ impl State {
             // Its holder lets go when he likes, and renews it as long as he likes: any figure would be made up.
             return None;
         }
-        let of_runtime = runtime.lines.iter().copied().filter(|_| gpu.is_none());
-        let lines = gpu.map(Gpu::lines).into_iter().flatten().chain(of_runtime);
+        let place = runtime.gpu.map_or(Place::Runtime(choice.runtime), Place::Gpu);
         let slots = match gpu {
             Some(gpu) => gpu.policy.gpu_shared_slots,
             None => runtime.config.as_ref().map_or(1, |config| config.slots),
         };
         let mut ahead = Total::default();
-        for other in lines {
-            let waiting = &self.lines[other].waiting;
-            if waiting.first().is_none_or(|first| first >= key) {
-                continue;
-            }
-            let count = waiting.before(key);
+        for lane in self.lanes.of(place).filter(|lane| lane.waiting.first().is_some_and(|first| first < key)) {
             #[expect(clippy::cast_precision_loss, reason = "far fewer than 2^52 tasks")]
-            ahead.add(self.band_of_line(other)?, count as f64);
+            let count = lane.waiting.before(key) as f64;
+            ahead.add(self.durations.band(lane.kind.window)?, count);
         }
         for seq in self.running_beside(choice.runtime) {
             let Some(Stage::Running(run)) = self.tasks.get(&seq).map(|task| &task.stage) else { continue };

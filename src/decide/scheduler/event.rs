@@ -114,7 +114,7 @@ pub struct Request {
     pub task: TaskSeq,
     pub id: Arc<str>,
     /// A chain: all of them on one runtime, one after the other.
-    pub capability: Vec<String>,
+    pub capability: Arc<[String]>,
     pub runtime: Option<Name>,
     /// None: `auto`.
     pub model: Option<Name>,

@@ -304,7 +304,7 @@ impl State {
             return;
         }
         let priority = self.tasks.get(&TaskSeq(key.seq)).map_or(0, |task| task.request.priority);
-        let holders: Vec<TaskSeq> = self.table.gpus[gpu].holders.iter().copied().collect();
+        let holders: Vec<TaskSeq> = self.table.gpus[gpu].holders.keys().copied().collect();
         for seq in holders {
             let Some(task) = self.tasks.get_mut(&seq) else { continue };
             if task.request.priority < priority
@@ -320,8 +320,7 @@ impl State {
     /// What is still on the GPU while it drains, in words.
     pub(super) fn left_on(&self, gpu: GpuIx) -> Vec<String> {
         let entry = &self.table.gpus[gpu];
-        let mut left: Vec<String> =
-            self.ids_of(entry.holders.iter().copied()).iter().map(ToString::to_string).collect();
+        let mut left: Vec<String> = entry.holders.values().map(ToString::to_string).collect();
         left.extend(entry.shared_leases.iter().map(|id| self.name_of(&Holder::Lease(id.clone())).to_string()));
         let Lock::Draining { since_ms, .. } = entry.lock else { return left };
         for ix in &entry.runtimes {

@@ -37,14 +37,14 @@ impl State {
     fn refreshed(&self, reason: &Reason, now: Moment) -> Reason {
         match reason {
             Reason::SharedSlotsFull { place, slots, .. } => {
-                let gpu = self.table.gpus.iter().position(|gpu| gpu.id.to_string() == *place);
+                let gpu = self.table.gpus.iter().position(|gpu| *gpu.place == **place);
                 match gpu.and_then(|gpu| self.gpu_is_closed(gpu, now)) {
                     Some(fresh @ Reason::SharedSlotsFull { .. }) => fresh,
                     _ => {
-                        let runtime = self.table.runtimes.iter().find(|it| it.name.as_str() == place);
+                        let runtime = self.table.runtimes.iter().find(|it| it.name.as_str() == &**place);
                         let holders = runtime.map(|it| self.ids_of(it.running.iter().copied()));
                         let holders = holders.unwrap_or_default();
-                        Reason::SharedSlotsFull { place: place.clone(), slots: *slots, holders }
+                        Reason::SharedSlotsFull { place: place.clone(), slots: *slots, holders: holders.into() }
                     }
                 }
             }
@@ -106,7 +106,7 @@ impl State {
             // The last holder that goes.
             Reason::Draining { gpu, .. } => {
                 let entry = &self.table.gpus[self.table.gpu(gpu)?];
-                entry.holders.iter().map(end_of).collect::<Option<Vec<_>>>()?.into_iter().max()
+                entry.holders.keys().map(end_of).collect::<Option<Vec<_>>>()?.into_iter().max()
             }
             Reason::ModelLoading { model } => {
                 let band = self.durations.load_band(model)?;
@@ -156,7 +156,7 @@ impl State {
                 let _ = gpu;
                 of(by)
             }
-            Reason::Draining { gpu, .. } => self.table.gpus[self.table.gpu(gpu)?].holders.first().copied(),
+            Reason::Draining { gpu, .. } => self.table.gpus[self.table.gpu(gpu)?].holders.keys().next().copied(),
             _ => None,
         }
     }

@@ -108,8 +108,10 @@ impl State {
             self.enlist(line);
         }
         self.lines[line].waiting.insert(key);
+        self.lanes.insert(self.lines[line].lane, key);
         if let Some(task) = self.tasks.get_mut(&seq) {
             task.stage = Stage::Waiting(line);
+            self.lines[line].key.share(&mut task.request);
         }
         self.queued += 1;
         if self.lines[line].head() == Some(key) {
@@ -119,6 +121,7 @@ impl State {
 
     /// Whoever frees a place that this line may use looks at it from now on.
     fn enlist(&mut self, line: LineIx) {
+        self.lines[line].lane = self.lanes.open(self.lines[line].kind());
         for choice in &self.lines[line].plan.choices {
             let runtime = &mut self.table.runtimes[choice.runtime];
             runtime.lines.insert(line);
@@ -141,6 +144,7 @@ impl State {
     /// Takes a task out of its line, which may have no other.
     pub(super) fn take_out(&mut self, line: LineIx, key: Key) {
         self.lines[line].waiting.remove(key);
+        self.lanes.remove(self.lines[line].lane, key);
         self.queued -= 1;
         if !self.lines[line].waiting.is_empty() {
             return;

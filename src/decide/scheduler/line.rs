@@ -3,14 +3,15 @@
 //! Tasks that ask for the same stand in one line; only the heads of lines are candidates. The order is a static key, so that
 //! ageing costs nothing: a step of priority is a head start of one minute.
 
-use std::collections::HashMap;
-use std::hash::{DefaultHasher, Hash, Hasher};
+use std::hash::BuildHasher;
 use std::sync::Arc;
 
 use crate::core::Name;
 
 use super::event::Request;
+use super::hash::{ByHash, ForeignText};
 use super::id::TaskSeq;
+use super::lane::{Kind, LaneIx};
 use super::options::Plan;
 use super::queue::Queue;
 use super::reason::Reason;
@@ -51,7 +52,7 @@ pub(super) struct Choice {
 /// What tasks of one line have in common.
 #[derive(Clone, Debug)]
 pub(super) struct LineKey {
-    pub chain: Vec<String>,
+    pub chain: Arc<[String]>,
     pub runtime: Option<Name>,
     pub model: Option<Name>,
     pub exclusive: Option<bool>,
@@ -82,7 +83,7 @@ impl LineKey {
     pub(super) fn of(request: &Request, contexts: &[u32]) -> Self {
         let wanted = Wanted::of(request, contexts);
         Self {
-            chain: request.capability.clone(),
+            chain: Arc::clone(&request.capability),
             runtime: request.runtime.clone(),
             model: request.model.clone(),
             exclusive: wanted.exclusive,
@@ -91,6 +92,13 @@ impl LineKey {
             contexts_too_short: wanted.contexts_too_short,
             output_mb: wanted.output_mb,
         }
+    }
+
+    /// Gives a request of this line what all of them ask for, in place of its own copy of it: there may be a million.
+    pub(super) fn share(&self, request: &mut Request) {
+        request.capability.clone_from(&self.chain);
+        request.runtime.clone_from(&self.runtime);
+        request.model.clone_from(&self.model);
     }
 
     fn wanted(&self) -> Wanted<'_> {
@@ -127,12 +135,6 @@ impl<'a> Wanted<'a> {
             output_mb: if output_mb == 0 { 0 } else { output_mb.checked_next_power_of_two().unwrap_or(u64::MAX) },
         }
     }
-
-    fn digest(&self) -> u64 {
-        let mut hasher = DefaultHasher::new();
-        self.hash(&mut hasher);
-        hasher.finish()
-    }
 }
 
 /// A line of waiting tasks.
@@ -150,6 +152,8 @@ pub(super) struct Line {
     pub rests: Option<Key>,
     /// Where durations of its work are kept, once there are any.
     pub window: Option<usize>,
+    /// Where its tasks stand among those of other lines, as long as there are any.
+    pub lane: LaneIx,
     /// Whether the row is one of a line; otherwise it is free for a new one.
     in_use: bool,
 }
@@ -157,6 +161,11 @@ pub(super) struct Line {
 impl Line {
     pub(super) fn head(&self) -> Option<Key> {
         self.waiting.first()
+    }
+
+    /// What its tasks have in common with those of other lines.
+    pub(super) fn kind(&self) -> Kind {
+        Kind { places: Arc::clone(&self.plan.places), window: self.window }
     }
 
     /// Whether any of its places takes a GPU for itself.
@@ -176,7 +185,8 @@ impl Line {
 pub(super) struct Lines {
     rows: Vec<Line>,
     /// By the hash of their keys; those that share one stand in one row.
-    by_key: HashMap<u64, Vec<LineIx>>,
+    by_key: ByHash<Vec<LineIx>>,
+    hasher: ForeignText,
     free: Vec<LineIx>,
     /// Those that became empty; some may have a task again.
     empty: Vec<LineIx>,
@@ -186,12 +196,12 @@ impl Lines {
     /// The line of a request.
     pub(super) fn find(&self, request: &Request, contexts: &[u32]) -> Option<LineIx> {
         let wanted = Wanted::of(request, contexts);
-        let candidates = self.by_key.get(&wanted.digest())?;
+        let candidates = self.by_key.get(&self.hasher.hash_one(&wanted))?;
         candidates.iter().copied().find(|ix| self.rows[*ix].key.wanted() == wanted)
     }
 
     pub(super) fn add(&mut self, key: LineKey, plan: Plan, window: Option<usize>) -> LineIx {
-        let digest = key.wanted().digest();
+        let digest = self.hasher.hash_one(key.wanted());
         let line = Line {
             capability: super::options::chain(&key.chain),
             key,
@@ -200,6 +210,7 @@ impl Lines {
             reason: None,
             rests: None,
             window,
+            lane: 0,
             in_use: true,
         };
         let ix = match self.free.pop() {
@@ -227,7 +238,7 @@ impl Lines {
         for ix in std::mem::take(&mut self.empty) {
             if self.rows[ix].in_use && self.rows[ix].waiting.is_empty() {
                 self.rows[ix].in_use = false;
-                let digest = self.rows[ix].key.wanted().digest();
+                let digest = self.hasher.hash_one(self.rows[ix].key.wanted());
                 if let Some(candidates) = self.by_key.get_mut(&digest) {
                     candidates.retain(|other| *other != ix);
                     if candidates.is_empty() {

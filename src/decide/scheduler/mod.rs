@@ -18,6 +18,7 @@ mod finish;
 mod hash;
 pub mod id;
 mod intake;
+mod lane;
 mod lease;
 mod line;
 mod lock;

@@ -3,7 +3,7 @@
 //! Only what does not change from moment to moment is looked at here: what runtimes offer, what models hold, how large a
 //! GPU is. Locks, slots and free memory are `start`'s.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use crate::core::Name;
@@ -11,6 +11,7 @@ use crate::core::text::nearest;
 
 use super::config::{ModelConfig, Pin};
 use super::event::Request;
+use super::lane::Place;
 use super::line::Choice;
 use super::state::State;
 use super::table::{GpuIx, ModelIx, RuntimeIx};
@@ -67,6 +68,8 @@ pub(super) struct Plan {
     pub choices: Vec<Choice>,
     /// The distinct GPUs of the choices.
     pub gpus: Vec<GpuIx>,
+    /// What its tasks take turns on, ascending.
+    pub places: Arc<[Place]>,
     /// The only GPU that any choice uses, when all of them share it.
     pub shares_only: Option<GpuIx>,
     /// Why there are no choices, where a word helps.
@@ -87,7 +90,10 @@ impl State {
         gpus.dedup();
         let is_shared = options.choices.iter().all(|choice| !choice.exclusive && gpu_of(choice).is_some());
         let shares_only = gpus.first().copied().filter(|_| is_shared && gpus.len() == 1);
-        Plan { choices: options.choices, gpus, shares_only, hint: hint.map(Into::into), is_hopeless }
+        let place_of = |choice: &Choice| gpu_of(choice).map_or(Place::Runtime(choice.runtime), Place::Gpu);
+        let places: BTreeSet<Place> = options.choices.iter().map(place_of).collect();
+        let places = places.into_iter().collect();
+        Plan { choices: options.choices, gpus, places, shares_only, hint: hint.map(Into::into), is_hopeless }
     }
 
     /// The sums of what can never be done.

@@ -1,7 +1,7 @@
 //! A sorted set of places in the order of work, which also tells how many stand before one.
 //!
 //! Chunks of at most [`CHUNK_MAX`] keys: the chunk is found by bisection, and what is moved inside it is a few cache lines.
-//! Counting what stands before a key adds up the chunks before it. Every submission counts in all lines of a GPU, most of
+//! Counting what stands before a key adds up the chunks before it. Every submission counts in all lanes of a GPU, most of
 //! which are in no cache, so a search reads as few keys as it can: the ends of a chunk stand beside it, and the place between
 //! them is guessed before it is looked for (interpolation search; Perl, Itai and Avni, Communications of the ACM 21(7), 1978).
 
@@ -10,7 +10,7 @@ use std::collections::VecDeque;
 use super::line::Key;
 
 /// Keys in one chunk; a full one is cut in two.
-const CHUNK_MAX: usize = if cfg!(test) { 8 } else { 512 };
+const CHUNK_MAX: usize = if cfg!(test) { 8 } else { 256 };
 /// How far from a guess is looked first: keys in a cache line.
 const NEAR: usize = 4;
 
@@ -178,6 +178,10 @@ impl Queue {
         true
     }
 
+    pub(super) fn contains(&self, key: Key) -> bool {
+        self.chunk_of(key).is_some_and(|at| self.chunks[at].place(key).is_ok())
+    }
+
     /// How many keys are less than `key`.
     pub(super) fn before(&self, key: Key) -> usize {
         let Some(at) = self.chunk_of(key) else { return 0 };
@@ -232,6 +236,9 @@ mod tests {
                     prop_assert_eq!(queue.remove(key), set.remove(&key));
                 }
                 prop_assert_eq!(queue.len(), set.len());
+                prop_assert_eq!(queue.contains(key), add);
+                let other = Key { seq: seq + 1, ..key };
+                prop_assert_eq!(queue.contains(other), set.contains(&other));
                 prop_assert_eq!(queue.first(), set.first().copied());
                 prop_assert_eq!(queue.before(key), set.range(..key).count());
                 let after = set.range((std::ops::Bound::Excluded(key), std::ops::Bound::Unbounded)).next();

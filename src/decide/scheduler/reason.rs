@@ -17,9 +17,9 @@ pub enum Reason {
         at: Timestamp,
     },
     SharedSlotsFull {
-        place: String,
+        place: Arc<str>,
         slots: u32,
-        holders: Vec<Arc<str>>,
+        holders: Arc<[Arc<str>]>,
     },
     ExclusiveHeld {
         gpu: GpuId,

@@ -90,7 +90,7 @@ impl State {
     fn gpu_of(&self, reason: &Reason) -> Option<GpuId> {
         match reason {
             Reason::SharedSlotsFull { place, .. } => {
-                self.table.gpus.iter().find(|gpu| gpu.id.to_string() == *place).map(|gpu| gpu.id.clone())
+                self.table.gpus.iter().find(|gpu| *gpu.place == **place).map(|gpu| gpu.id.clone())
             }
             Reason::ExclusiveHeld { gpu, .. }
             | Reason::Draining { gpu, .. }
@@ -152,7 +152,7 @@ impl State {
             Lock::Exclusive { by: Holder::Task(seq) } => Some(*seq),
             Lock::Exclusive { .. } | Lock::Shared | Lock::Draining { .. } => None,
         };
-        let tasks = entry.holders.iter().copied().chain(owner).filter_map(|seq| {
+        let tasks = entry.holders.keys().copied().chain(owner).filter_map(|seq| {
             let task = self.tasks.get(&seq)?;
             let Stage::Running(run) = &task.stage else { return None };
             #[expect(

@@ -154,9 +154,9 @@ impl State {
         let limit = config.slots as usize + usize::from(self.is_broken(super::broken::Rule::OneSlotTooMany));
         if runtime.running.len() >= limit {
             return Some(Reason::SharedSlotsFull {
-                place: runtime.name.to_string(),
+                place: runtime.name.as_str().into(),
                 slots: config.slots,
-                holders: self.ids_of(runtime.running.iter().copied()),
+                holders: self.ids_of(runtime.running.iter().copied()).into(),
             });
         }
         None
@@ -205,8 +205,8 @@ impl State {
         let slots = entry.policy.gpu_shared_slots;
         if entry.taken() >= slots as usize + usize::from(self.is_broken(super::broken::Rule::OneSlotTooMany)) {
             let leases = entry.shared_leases.iter().map(|lease| self.name_of(&Holder::Lease(lease.clone())));
-            let holders = self.ids_of(entry.holders.iter().copied()).into_iter().chain(leases).collect();
-            return Some(Reason::SharedSlotsFull { place: entry.place.to_string(), slots, holders });
+            let holders = entry.holders.values().cloned().chain(leases).collect();
+            return Some(Reason::SharedSlotsFull { place: Arc::clone(&entry.place), slots, holders });
         }
         None
     }
@@ -237,7 +237,7 @@ impl State {
         let place = Place {
             runtime: runtime.name.clone(),
             model: model.and_then(|model| model.declared.clone()),
-            served_as: model.map(|model| model.at.served_as.to_string()),
+            served_as: model.map(|model| Arc::clone(&model.at.served_as)),
             gpu: gpu.map(|gpu| self.table.gpus[gpu].id.clone()),
             exclusive: choice.exclusive,
         };
@@ -248,8 +248,8 @@ impl State {
         if let Some(gpu) = gpu {
             if choice.exclusive {
                 self.own(gpu, Holder::Task(seq), now, out);
-            } else {
-                self.table.gpus[gpu].holders.insert(seq);
+            } else if let Some(task) = self.tasks.get(&seq) {
+                self.table.gpus[gpu].holders.insert(seq, Arc::clone(&task.request.id));
                 self.count_turn(gpu, seq);
                 self.count_pass(gpu, key);
             }

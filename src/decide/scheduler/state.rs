@@ -4,15 +4,16 @@
 //! heads. How tasks come in and where they stand is `intake`'s, what a task needs and where it could run is `options`', starting
 //! and loading is `start`'s, the GPU lock is `exclusive`'s and `lease`'s, memory is `memory`'s.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use super::config::Config;
 use super::decision::Decision;
 use super::eta::{Durations, Told};
 use super::event::{End, Event, Over, Request};
-use super::hash::ByTask;
+use super::hash::{ById, ByTask};
 use super::id::{LeaseId, Moment, TaskSeq};
+use super::lane::Lanes;
 use super::lease::Lease;
 use super::line::{Key, LineIx, Lines};
 use super::memory::LookedFor;
@@ -29,10 +30,11 @@ pub struct State {
     pub(super) config: Arc<Config>,
     pub(super) table: Table,
     pub(super) tasks: ByTask<Task>,
-    pub(super) ids: HashMap<Arc<str>, TaskSeq>,
+    pub(super) ids: ById<TaskSeq>,
     /// Who waits for a task, by its id.
-    pub(super) waiters: HashMap<Arc<str>, BTreeSet<TaskSeq>>,
+    pub(super) waiters: ById<BTreeSet<TaskSeq>>,
     pub(super) lines: Lines,
+    pub(super) lanes: Lanes,
     /// The distinct context lengths of the models in force, ascending.
     pub(super) contexts: Vec<u32>,
     pub(super) running: BTreeSet<TaskSeq>,

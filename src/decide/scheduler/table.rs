@@ -58,8 +58,8 @@ pub(super) struct Gpu {
     pub policy: Arc<EffectivePolicy>,
     pub lock: Lock,
     pub lock_since: Moment,
-    /// Shared holders.
-    pub holders: BTreeSet<TaskSeq>,
+    /// Shared holders, with their ids: every head that finds the slots taken names them.
+    pub holders: BTreeMap<TaskSeq, Arc<str>>,
     pub shared_leases: BTreeSet<LeaseId>,
     /// Memory that leases take, in GB.
     pub leased_gb: BTreeMap<LeaseId, f64>,
@@ -353,7 +353,7 @@ impl Table {
             policy: Arc::default(),
             lock: Lock::Shared,
             lock_since: now,
-            holders: BTreeSet::new(),
+            holders: BTreeMap::new(),
             shared_leases: BTreeSet::new(),
             leased_gb: BTreeMap::new(),
             foreign_gb: None,

@@ -32,6 +32,7 @@ impl State {
         // What was told stays told: the same reason is no news after a commit about something else.
         let told: Vec<_> = self.lines.busy().filter_map(|(_, line)| line.reason.clone()).collect();
         self.lines.clear();
+        self.lanes.clear();
         self.dirty.clear();
         self.queued = 0;
         for gpu in &mut self.table.gpus {

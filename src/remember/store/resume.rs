@@ -124,7 +124,7 @@ pub fn request(task: TaskSeq, id: Arc<str>, spec: &TaskSpec, input_tokens: Optio
     Request {
         task,
         id,
-        capability: spec.capability.0.clone(),
+        capability: spec.capability.0.as_slice().into(),
         runtime: spec.target.runtime.clone(),
         model: model.and_then(|model| Name::new(model).ok()),
         priority: spec.priority,

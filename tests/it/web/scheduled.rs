@@ -214,7 +214,7 @@ fn request(n: u64, capability: &str) -> Request {
     Request {
         task: TaskSeq(n),
         id: format!("task-{n}").into(),
-        capability: vec![capability.into()],
+        capability: [capability.to_owned()].into(),
         runtime: None,
         model: None,
         priority: 0,

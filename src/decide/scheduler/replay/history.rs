@@ -277,7 +277,7 @@ mod tests {
             request: Request {
                 task: TaskSeq(0),
                 id: id.into(),
-                capability: vec!["text.stats".to_owned()],
+                capability: ["text.stats".to_owned()].into(),
                 runtime: None,
                 model: None,
                 priority: 0,
@@ -319,7 +319,7 @@ mod tests {
     fn what_never_ran_takes_the_median_of_its_kind_or_is_left_out_and_counted() {
         let done = |id, s| task(id, 1, RecordedEnd::Done, &[s]);
         let mut alone = task("e", 2, RecordedEnd::Open, &[]);
-        alone.request.capability = vec!["video.gen".to_owned()];
+        alone.request.capability = ["video.gen".to_owned()].into();
         let never = task("d", 2, RecordedEnd::Cancelled, &[]);
         let history = history(vec![done("a", 2), done("b", 8), done("c", 3), never, alone]).unwrap();
         assert_eq!(history.submissions.len(), 4);

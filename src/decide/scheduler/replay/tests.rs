@@ -64,7 +64,7 @@ fn submission(seq: u64, at_s: u64, model: Option<&str>, took_s: u64) -> Submissi
     let request = Request {
         task: TaskSeq(seq),
         id: format!("task-{seq}").into(),
-        capability: vec![if model.is_some() { "text.generate" } else { "video.gen" }.to_owned()],
+        capability: [if model.is_some() { "text.generate" } else { "video.gen" }.to_owned()].into(),
         runtime: None,
         model: model.map(name),
         priority: 0,
@@ -161,7 +161,7 @@ fn failures_withdrawals_and_what_can_never_run_are_told_apart() {
     let mut stopped = submission(4, 1, Some("small"), 50);
     stopped.cancelled_ms = Some(20_000);
     let mut nobody = submission(5, 1, None, 5);
-    nobody.request.capability = vec!["audio.tts".to_owned()];
+    nobody.request.capability = ["audio.tts".to_owned()].into();
     let mut small_gpu = config(policy(1));
     small_gpu.models.get_mut("large").unwrap().vram_gb = Some(30.0);
     let report = run(&trace(

@@ -147,7 +147,7 @@ impl Ledger {
         if runtime.loads
             && let Some(served_as) = &place.served_as
         {
-            let at = ModelAt { runtime: place.runtime.clone(), served_as: served_as.as_str().into() };
+            let at = ModelAt { runtime: place.runtime.clone(), served_as: Arc::clone(served_as) };
             assert_eq!(self.resident.get(&at), Some(&true), "{at} is not loaded");
         }
         if let Some(gpu) = &place.gpu {

@@ -133,7 +133,7 @@ pub(super) fn request(seq: u64, capability: &str) -> Request {
     Request {
         task: TaskSeq(seq),
         id: format!("task-{seq}").into(),
-        capability: vec![capability.to_owned()],
+        capability: [capability.to_owned()].into(),
         runtime: None,
         model: None,
         priority: 0,

@@ -59,7 +59,7 @@ fn a_runtime_on_cpu_takes_as_many_as_its_manifest_says_and_no_gpu() {
     assert_eq!(desk.why(all[2]), "SharedSlotsFull");
     let reason = desk.state.why(all[2], desk.now).unwrap();
     let holders = vec!["task-1".into(), "task-2".into()];
-    assert_eq!(reason, Reason::SharedSlotsFull { place: "cpu".into(), slots: 2, holders });
+    assert_eq!(reason, Reason::SharedSlotsFull { place: "cpu".into(), slots: 2, holders: holders.into() });
     assert_eq!(desk.state.view(desk.now, 9).gpus[&gpu0()].holders, []);
     assert_eq!(started(&desk.done(all[0])), [all[2].0]);
 }
@@ -71,7 +71,7 @@ fn a_runtime_on_a_gpu_has_slots_of_its_own_beside_those_of_the_gpu() {
     let (first, _) = desk.submit("text.generate", chat);
     let (second, _) = desk.submit("text.generate", chat);
     let reason = desk.state.why(second, desk.now).unwrap();
-    assert!(matches!(&reason, Reason::SharedSlotsFull { place, slots: 1, .. } if place == "swap"), "{reason:?}");
+    assert!(matches!(&reason, Reason::SharedSlotsFull { place, slots: 1, .. } if **place == *"swap"), "{reason:?}");
     assert_eq!(started(&desk.done(first)), [second.0]);
 }
 

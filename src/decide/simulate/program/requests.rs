@@ -31,7 +31,7 @@ impl Simulation<'_> {
         let request = Request {
             task: TaskSeq(0),
             id: Arc::clone(&id),
-            capability: one.capability.clone(),
+            capability: one.capability.as_slice().into(),
             runtime: one.runtime.clone(),
             model: one.model.clone(),
             priority: one.priority,
@@ -158,7 +158,7 @@ impl Simulation<'_> {
         Request {
             task: TaskSeq(0),
             id,
-            capability: spec.capability.0.clone(),
+            capability: spec.capability.0.as_slice().into(),
             runtime: spec.target.runtime.clone(),
             model: spec
                 .target

@@ -187,7 +187,7 @@ impl Simulation<'_> {
 
     fn run_attempt(&mut self, task: TaskSeq, attempt: u32, place: &Place) {
         let work_ms = self.disk.tables.ledger.tasks.get(&task).map_or(1, |task| task.work_ms);
-        let ask = Ask::Run { model: place.served_as.clone(), work_ms };
+        let ask = Ask::Run { model: place.served_as.as_deref().map(str::to_owned), work_ms };
         let began_ms = self.clocks.true_ms;
         self.call(&place.runtime, ask, RUN_LIMIT_MS, Purpose::Run { task, attempt, began_ms });
     }
