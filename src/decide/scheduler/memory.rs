@@ -210,10 +210,8 @@ impl State {
         if self.table.gpus[gpu].memory_waiter.is_some_and(|waiter| waiter < key) {
             return Reason::Priority { ahead: 1 };
         }
-        let Some(need_gb) = self.table.models[model].cost_gb() else {
-            self.load(model, because, out);
-            return Reason::ModelLoading { model: at };
-        };
+        // Nobody knows what it takes: more than nothing, so a card that is over already is none for it.
+        let need_gb = self.table.models[model].cost_gb().unwrap_or(0.0);
         match self.room(gpu, need_gb, false) {
             Room::Enough => {
                 self.table.gpus[gpu].passed = None;
@@ -249,7 +247,7 @@ impl State {
     }
 
     pub(super) fn vram_full(&self, gpu: GpuIx, need_gb: f64) -> Reason {
-        let free_gb = self.sums(gpu).map_or(0.0, |sums| sums.free()).max(0.0);
+        let free_gb = self.sums(gpu).map_or(0.0, |sums| sums.free());
         let evictable = self.evictable(gpu, false, false);
         let evictable_gb = evictable.into_iter().filter_map(|ix| self.table.models[ix].cost_gb()).sum::<f64>() + 0.0;
         Reason::VramFull { gpu: self.table.gpus[gpu].id.clone(), need_gb, free_gb, evictable_gb }

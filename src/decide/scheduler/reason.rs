@@ -48,6 +48,7 @@ pub enum Reason {
     ModelLoading {
         model: ModelAt,
     },
+    /// `need_gb` is 0 when nobody knows it, `free_gb` negative when more is taken than there is.
     VramFull {
         gpu: GpuId,
         need_gb: f64,
@@ -186,11 +187,16 @@ impl Reason {
             }
             Self::ModelLoading { model } => (format!("{model} is being loaded"), None),
             Self::VramFull { gpu, need_gb, free_gb, evictable_gb } => {
+                let need = match *need_gb {
+                    0.0 => format!("needs memory on {gpu} (how much is not known)"),
+                    gb => format!("needs {gb:.1} GB on {gpu}"),
+                };
+                let free = match *free_gb {
+                    gb if gb < 0.0 => format!("{:.1} GB more are taken than there are", -gb),
+                    gb => format!("{gb:.1} GB are free"),
+                };
                 let short = (need_gb - free_gb).max(0.0);
-                let sums = format!(
-                    "needs {need_gb:.1} GB on {gpu}, {free_gb:.1} GB are free and {evictable_gb:.1} GB could make way: \
-                     {short:.1} GB short"
-                );
+                let sums = format!("{need}, {free} and {evictable_gb:.1} GB could make way: {short:.1} GB short");
                 (sums, None)
             }
             Self::DiskFull { host, need_gb, free_gb } => {

@@ -30,5 +30,8 @@ pub const KNOWN: &[(u64, &str)] = &[
     (31318, "a grant that the disk did not take was written once the lease had run out and another had the GPU"),
     (44128, "what a loadout had loaded when its manifest went away, on a full disk, was forgotten"),
     (44756, "what a loadout was loading when its manifest went away and the program ended was forgotten"),
+    (111_855, "a model of unknown size was loaded every five minutes on a card that was over already, without end"),
+    (126_243, "the checker held an unload against a policy that came into force after it was decided"),
     (132_371, "what the planner was loading although it was there was sent away meanwhile"),
+    (139_292, "the checker took a model for one that made way although its unload could not be written down"),
 ];

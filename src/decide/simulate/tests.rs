@@ -86,7 +86,7 @@ fn teeth() -> Vec<(Broken, &'static [Invariant])> {
     let around = |rule| match rule {
         Broken::AuditForgotten => &[Audit][..],
         Broken::ArtifactRecordedTwice => &[Artifacts, Life],
-        Broken::BelievedBeforeWritten => &[Life, Dependencies, Rest, Slots],
+        Broken::BelievedBeforeWritten => &[Audit, Life, Dependencies, Rest, Slots],
         Broken::StaleActedOn => &[Freshness],
         Broken::AcceptedBeforeWritten | Broken::RunningForgotten => &[Life],
         Broken::LeasesForgotten => &[Slots, Rest],

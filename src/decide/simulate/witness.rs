@@ -208,6 +208,8 @@ impl Witness {
                 self.running.remove(&task);
             }
             (Some(Record::Begin { at, verb: ClaimVerb::Load, .. }), false) => drop(self.loading.remove(&at)),
+            // Nothing was asked to make way.
+            (Some(Record::Begin { at, verb: ClaimVerb::Unload, .. }), false) => drop(self.displaced.remove(&at)),
             (Some(Record::LeaseEnded { id, end, .. }), written) => {
                 self.ending.remove(&id);
                 if let Some(lease) = self.asked.get(&id).filter(|_| !written && end == LeaseEnd::Released) {

@@ -28,6 +28,20 @@ fn a_load_takes_its_memory_in_the_decision_itself() {
 }
 
 #[test]
+fn what_nobody_knows_the_size_of_does_not_load_on_a_card_that_is_over() {
+    let mut desk = Desk::new(|config| config.models.get_mut(&name("tiny")).unwrap().vram_gb = None);
+    desk.apply(Event::ForeignUse { gpu: gpu0(), gb: Some(26.0) });
+    let (task, decisions) = desk.submit("text.generate", on("tiny"));
+    assert_eq!(moved(&decisions), [] as [String; 0]);
+    assert_eq!(
+        desk.state.why(task, desk.now).unwrap().view(desk.now).message,
+        "needs memory on desk/gpu0 (how much is not known), 3.0 GB more are taken than there are and 0.0 GB could make \
+         way: 3.0 GB short"
+    );
+    assert_eq!(moved(&desk.apply(Event::ForeignUse { gpu: gpu0(), gb: Some(23.0) })), ["+tiny"]);
+}
+
+#[test]
 fn the_largest_of_what_is_declared_measured_and_reported_counts_and_so_do_others() {
     // (measured GB, reported GB, foreign GB) and whether `coder` (14 GB) still fits beside `chat` (8 GB) on 24 - 1 GB.
     for (measured, reported, foreign, fits) in [

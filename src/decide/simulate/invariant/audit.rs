@@ -1,6 +1,8 @@
-//! Invariant 10: every mutation has exactly one audit entry.
+//! Invariant 10: every mutation has exactly one audit entry, and no runtime is told to load or unload before that is on disk.
 
 use std::collections::BTreeSet;
+
+use crate::decide::dispatch::Op;
 
 use super::super::run::Simulation;
 use super::Occasion;
@@ -8,8 +10,8 @@ use super::Occasion;
 /// # Errors
 /// How many there are of what.
 pub fn check(simulation: &Simulation<'_>, occasion: Occasion<'_>) -> Result<(), String> {
-    if !matches!(occasion, Occasion::Event) {
-        return Ok(());
+    if let Occasion::Op(op) = occasion {
+        return is_written_down(simulation, op);
     }
     let tables = &simulation.disk.tables;
     let (mutations, entries) = (tables.ledger.mutations, tables.ledger.audit.len());
@@ -30,4 +32,17 @@ pub fn check(simulation: &Simulation<'_>, occasion: Occasion<'_>) -> Result<(), 
         }
     }
     Ok(())
+}
+
+fn is_written_down(simulation: &Simulation<'_>, op: &Op) -> Result<(), String> {
+    let (at, loads) = match op {
+        Op::Load { at } => (at, true),
+        Op::Unload { at } => (at, false),
+        _ => return Ok(()),
+    };
+    if simulation.disk.tables.ledger.moves.contains_key(&(at.clone(), loads)) {
+        return Ok(());
+    }
+    let verb = if loads { "loaded" } else { "unloaded" };
+    Err(format!("{at} is {verb}, and nothing on disk says that it is"))
 }

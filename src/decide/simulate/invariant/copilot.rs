@@ -1,7 +1,8 @@
 //! Invariant 2: a shielded copilot is unloaded only for a forced exclusive holder, and what made way for one comes back
 //! before anything else is loaded on demand. (That it comes back at all is part of coming to rest.)
 //!
-//! An unload for a manifest that wants it gone is the planner's and no breach: then it is no copilot any more.
+//! An unload for a manifest that wants it gone is the planner's and no breach: then it is no copilot any more. And an unload
+//! is judged when it is decided, since a policy is in force from the next decision on.
 
 use crate::decide::dispatch::{Op, Record};
 use crate::decide::scheduler::{ClaimVerb, Holder, LockMode, ModelAt, Pin};
@@ -17,7 +18,7 @@ pub fn check(simulation: &Simulation<'_>, occasion: Occasion<'_>) -> Result<(), 
         return comes_back_first(simulation, at, because);
     }
     let at = match op {
-        Op::Write { record: Record::Begin { at, verb: ClaimVerb::Unload, .. }, .. } | Op::Unload { at } => at,
+        Op::Write { record: Record::Begin { at, verb: ClaimVerb::Unload, .. }, .. } => at,
         Op::Claimed { claim, answer: Ok(()) } => match simulation.witness.claims.get(claim) {
             Some((at, ClaimVerb::Unload)) => at,
             _ => return Ok(()),
