@@ -140,12 +140,20 @@ impl State {
     }
 
     fn model_seen(&mut self, ix: ModelIx, state: ModelState, now: Moment) {
-        let phase = self.table.models[ix].phase;
-        let ours = matches!(phase, Phase::Loading { ours: true } | Phase::Unloading { ours: true });
-        if ours || self.table.models[ix].told.is_some() {
-            self.table.models[ix].told = Some(state);
+        let model = &mut self.table.models[ix];
+        if matches!(model.phase, Phase::Loading { ours: true } | Phase::Unloading { ours: true }) {
+            model.told = Some(state);
+            return;
         }
-        if ours {
+        if model.told.is_some() {
+            // It was so already when the planner's call was admitted. Where it is so no more, that call may make it so again.
+            model.told = Some(state);
+            model.phase = match (model.phase, state) {
+                (Phase::Loaded, ModelState::Loaded) => Phase::Loaded,
+                (Phase::Unloaded, ModelState::Unloaded) => Phase::Unloaded,
+                (Phase::Unloaded, _) => Phase::Unloading { ours: true },
+                (_, _) => Phase::Loading { ours: true },
+            };
             return;
         }
         match state {

@@ -34,4 +34,6 @@ pub const KNOWN: &[(u64, &str)] = &[
     (126_243, "the checker held an unload against a policy that came into force after it was decided"),
     (132_371, "what the planner was loading although it was there was sent away meanwhile"),
     (139_292, "the checker took a model for one that made way although its unload could not be written down"),
+    (167_409, "a model that an earlier manifest had asked for was seen to be there, and taken back a minute later"),
+    (174_905, "the memory of a model that the planner was loading anew was given away when it was seen to be gone"),
 ];

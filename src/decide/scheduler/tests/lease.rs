@@ -176,19 +176,21 @@ fn the_planner_is_told_when_a_load_or_an_unload_must_wait() {
 
 #[test]
 fn what_is_loaded_stays_so_when_a_load_of_it_fails_unless_a_look_says_otherwise() {
+    let taken = |desk: &Desk| desk.state.sums(desk.state.table.gpu(&gpu0()).unwrap()).unwrap().models;
     let fails = |desk: &mut Desk| {
         let (at, message) = (at("chat"), "it fell over".to_owned());
         desk.apply(Event::LoadFailed { at, message, retry_ms: 1_000 });
-        desk.state.sums(desk.state.table.gpu(&gpu0()).unwrap()).unwrap().models
+        taken(desk)
     };
     let mut desk = Desk::new(|_| {});
     desk.seen("swap", &["chat"]);
-    let takes = desk.state.sums(desk.state.table.gpu(&gpu0()).unwrap()).unwrap().models;
+    let takes = taken(&desk);
     assert!(takes > 0.0);
     desk.apply(Event::Claim { at: at("chat"), verb: ClaimVerb::Load });
     assert_eq!(fails(&mut desk), takes, "its memory is as taken as before");
     desk.apply(Event::Claim { at: at("chat"), verb: ClaimVerb::Load });
     desk.seen("swap", &[]);
+    assert_eq!(taken(&desk), takes, "the load that is under way may bring it back");
     assert_eq!(fails(&mut desk), 0.0, "it was seen to be gone");
 }
 

@@ -36,7 +36,6 @@ pub struct Job {
     doing: Doing,
     /// Something happened meanwhile: it is looked at once more.
     pub again: bool,
-    carried: bool,
 }
 
 /// What a job waits for.
@@ -112,7 +111,6 @@ impl Simulation<'_> {
             intents: plan.intents.into(),
             doing: Doing::Nothing,
             again: false,
-            carried: false,
         };
         program.jobs.insert(key.clone(), job);
         self.take_up_leftovers(key);
@@ -199,7 +197,6 @@ impl Simulation<'_> {
             job.doing = Doing::Settle(id);
             self.settle(key, id, done);
         } else if let Some(intent) = job.intents.pop_front() {
-            job.carried = true;
             self.begin(key, intent);
         } else {
             self.end_job(key, None);
@@ -403,7 +400,7 @@ impl Simulation<'_> {
         program.failures.remove(key);
         let Some(plan) = self.plan(key) else { return self.bury(key) };
         let hold_until = plan.status.hold.as_ref().and_then(|hold| hold.until);
-        let wait_ms = if job.again || (job.carried && !plan.intents.is_empty()) {
+        let wait_ms = if job.again || !plan.intents.is_empty() {
             100
         } else if let Some(until) = hold_until {
             crate::core::clock::millis_since(self.clocks.wall(), until) + 20
