@@ -16,6 +16,7 @@ use super::dispatch::{config, fact};
 use super::intake;
 use super::memory::{Memory, Needs};
 use super::picture::Link;
+use super::unfinished;
 
 /// What was in force when the program last ran, and the tasks that were not over.
 pub struct Recovered {
@@ -120,16 +121,17 @@ async fn open_actions(
         let gone = !memory.world.objects.contains_key(&row.object);
         let makes = row.verb == Verb::Load.as_str() || row.verb == Verb::Enqueue.as_str();
         if let (true, true, Ok(target)) = (gone, makes, serde_json::from_str::<Target>(&row.target)) {
+            let deadline = unfinished::undo_by(now);
             let held = InventoryRow {
                 object: row.object.clone(),
                 target: row.target.clone(),
                 since: now,
                 prunes: true,
                 deleting_since: Some(now),
-                deadline: None,
+                deadline: Some(deadline),
             };
             store.adopt(held).await?;
-            memory.hold(&row.object, target, now);
+            memory.hold_to_undo(&row.object, target, now, deadline);
         }
         memory.note_open(row);
     }

@@ -6,13 +6,11 @@
 //! 3. Whatever goes wrong is shown with its reason and since when; the last applied revision stays in force.
 
 use std::sync::{Arc, PoisonError};
-use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot};
 
 use crate::act::controller::Lane;
 use crate::act::source::{self, Held, Poll, Snapshot};
-use crate::core::clock::after;
 use crate::core::text::count;
 use crate::core::{Kind, ObjectKey, Revision};
 use crate::declare::world::Object;
@@ -23,9 +21,6 @@ use crate::remember::store::{AuditEntry, Error as StoreError, Removal};
 use super::observe;
 use super::picture::SourceProblem;
 use super::shared::Shared;
-
-/// By when the things that a removed object asked for should be undone; past it the page says so.
-const DELETION_DEADLINE: Duration = Duration::from_secs(600);
 
 /// The generation of an object that is gone.
 const GONE: u64 = u64::MAX;
@@ -181,7 +176,7 @@ fn removals(shared: &Shared, assembly: &Assembly) -> Vec<Removal> {
     let removed = &assembly.changes.removed;
     let removal = |object: &Arc<Object>| {
         let key = object.document.key.clone();
-        let undo_by = (undone && object.document.prunes()).then(|| after(now, DELETION_DEADLINE));
+        let undo_by = (undone && object.document.prunes()).then(|| super::unfinished::undo_by(now));
         let left = match key.kind {
             _ if undo_by.is_none() => Vec::new(),
             Kind::Runtime => shared.memory().left_on(&key.name, removed),

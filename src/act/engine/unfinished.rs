@@ -4,7 +4,10 @@
 //! What they wanted is planned again under the same id, or it is seen to be so, and then they are done, or seen not to be
 //! so, and nobody wants it any more. What cannot be seen yet stays open.
 
-use crate::core::ObjectKey;
+use std::time::Duration;
+
+use crate::core::clock::after;
+use crate::core::{ObjectKey, Timestamp};
 use crate::decide::reconcile::unfinished::{Seen, seen};
 use crate::decide::reconcile::{Intent, Target, Verb};
 use crate::remember::store::AuditEntry;
@@ -12,6 +15,14 @@ use crate::remember::store::row::InventoryRow;
 
 use super::carry_out::{Trouble, believe, effects, held};
 use super::shared::Shared;
+
+/// How long undoing what a removed object made may take; past it the page says that it is overdue.
+const DELETION_DEADLINE: Duration = Duration::from_secs(600);
+
+/// By when what an object made should be undone that is removed now.
+pub(super) fn undo_by(now: Timestamp) -> Timestamp {
+    after(now, DELETION_DEADLINE)
+}
 
 /// Whether an object that is gone is forgotten.
 pub(super) enum Buried {
@@ -27,11 +38,13 @@ pub(super) async fn bury(shared: &Shared, key: &ObjectKey) -> Result<Buried, Tro
     let is_undone = shared.memory().removed.contains_key(key);
     let made = if is_undone { shared.memory().maybe_made(key) } else { Vec::new() };
     for target in &made {
-        let row = InventoryRow { deleting_since: Some(now), ..held(shared, key, target, now) };
+        let deadline = undo_by(now);
+        let held = held(shared, key, target, now);
+        let row = InventoryRow { deleting_since: Some(now), deadline: Some(deadline), ..held };
         let result = shared.store.adopt(row).await;
         shared.note_store(&result);
         result?;
-        shared.memory().hold(key, target.clone(), now);
+        shared.memory().hold_to_undo(key, target.clone(), now, deadline);
     }
     if !made.is_empty() {
         return Ok(Buried::NotYet);

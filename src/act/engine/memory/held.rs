@@ -68,6 +68,20 @@ impl Memory {
         true
     }
 
+    /// Adds what an object that is gone may have made: it is being undone from now on, by `deadline`.
+    pub fn hold_to_undo(&mut self, key: &ObjectKey, target: Target, now: Timestamp, deadline: Timestamp) {
+        self.hold(key, target, now);
+        self.begin_undoing(key, now, deadline);
+    }
+
+    /// What an object holds is being undone from now on.
+    fn begin_undoing(&mut self, key: &ObjectKey, now: Timestamp, deadline: Timestamp) {
+        for holding in Arc::make_mut(&mut self.inventory).get_mut(key).into_iter().flatten() {
+            holding.deleting_since.get_or_insert(now);
+            holding.deadline.get_or_insert(deadline);
+        }
+    }
+
     /// Since when something is held that is booked `now`.
     pub fn held_since(&self, target: &Target, now: Timestamp) -> Timestamp {
         held_since(target, &self.views, now)
@@ -123,12 +137,8 @@ impl Memory {
                 self.hold(key, target, now);
             }
         }
-        if let Some(holdings) = Arc::make_mut(&mut self.inventory).get_mut(key) {
-            for holding in holdings {
-                holding.deleting_since.get_or_insert(now);
-                holding.deadline.get_or_insert(deadline);
-            }
-        } else if !matches!(key.kind, Kind::Loadout | Kind::Task) {
+        self.begin_undoing(key, now, deadline);
+        if !self.inventory.contains_key(key) && !matches!(key.kind, Kind::Loadout | Kind::Task) {
             self.forget(key);
             return;
         }
@@ -141,5 +151,23 @@ impl Memory {
             Arc::make_mut(&mut self.histories).remove(key);
             self.unsaved.insert(key.clone());
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::core::clock::after;
+
+    #[test]
+    fn what_an_object_that_is_gone_may_have_made_is_undone_by_a_deadline_that_it_keeps() {
+        let desk = ObjectKey::parse("Loadout/desk").unwrap();
+        let (now, later) = (Timestamp::UNIX_EPOCH, after(Timestamp::UNIX_EPOCH, std::time::Duration::from_secs(60)));
+        let target = Target::Task { id: "task-1".to_owned() };
+        let mut memory = Memory::default();
+        memory.hold_to_undo(&desk, target.clone(), now, later);
+        memory.hold_to_undo(&desk, target, later, after(later, std::time::Duration::from_secs(60)));
+        let held: Vec<_> = memory.inventory[&desk].iter().map(|it| (it.deleting_since, it.deadline)).collect();
+        assert_eq!(held, [(Some(now), Some(later))]);
     }
 }

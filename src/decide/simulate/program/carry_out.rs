@@ -4,6 +4,7 @@
 use std::collections::VecDeque;
 
 use crate::core::ObjectKey;
+use crate::core::clock::after;
 use crate::decide::reconcile::unfinished::{self, Seen};
 use crate::decide::reconcile::{
     Bookkeeping, HoldReason, Holding, Intent, ObjectPlan, Sync, Target, Verb, drift_loop, held_since,
@@ -16,6 +17,7 @@ use super::super::invariant::Occasion;
 use super::super::machines::{Answer, Ask};
 use super::super::run::Simulation;
 use super::Purpose;
+use super::revisions::DELETION_DEADLINE;
 
 /// How often an object is planned again although nothing happened, in milliseconds.
 const RESYNC_MS: u64 = 300_000;
@@ -146,7 +148,8 @@ impl Simulation<'_> {
         let made = open.iter().filter(|(_, action)| is_undone && action.verb.makes());
         let made: Vec<Target> = made.map(|(_, action)| action.target.clone()).collect();
         for target in &made {
-            let holding = Holding { deleting_since: Some(now), ..self.held(target.clone()) };
+            let deadline = Some(after(now, DELETION_DEADLINE));
+            let holding = Holding { deleting_since: Some(now), deadline, ..self.held(target.clone()) };
             self.believe(key, &Effect::Hold(holding.clone()));
             self.write_loop(Write::Hold { object: key.clone(), holding }, Whom::Nobody);
         }

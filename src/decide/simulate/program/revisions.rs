@@ -12,7 +12,7 @@ use super::super::event::{Event, Whom};
 use super::super::run::Simulation;
 
 /// How long a deletion may take before it is called overdue.
-const DELETION_DEADLINE: std::time::Duration = std::time::Duration::from_secs(300);
+pub(super) const DELETION_DEADLINE: std::time::Duration = std::time::Duration::from_secs(300);
 /// How soon a revision that could not be written down is tried again, in milliseconds.
 const AGAIN_MS: u64 = 2_000;
 
