@@ -153,6 +153,10 @@ fn cancelling_reaches_the_runtime_and_a_person_can_have_it_run_again() {
     let daemon = desk.up();
     let id = daemon.submit(&chat()).remove(0);
     daemon.until_task(&id, "runs", is("running"));
+    daemon.until_task(&id, "tells what it does while it runs", |task| {
+        is("running")(task) && task["logs_tail"].to_string().contains("attempt 1 on swap")
+    });
+    assert!(daemon.page(&format!("/tasks/{id}")).contains("attempt 1 on swap"), "the page tells it, too");
     let path = format!("/v1/tasks/{id}/cancel");
     assert_eq!(daemon.call(&path, &json!({})).0, 409, "it must be confirmed");
     let (status, answer) = daemon.call(&path, &json!({"confirm": true, "reason": "too slow"}));

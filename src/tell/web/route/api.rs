@@ -191,7 +191,7 @@ async fn why(State(state): State<WebState>, Path(id): Path<String>, uri: Uri) ->
 }
 
 async fn task_status(state: &WebState, row: &TaskRow) -> Result<TaskStatus, Problem> {
-    let attempts = state.store.attempts(&row.id).await?;
+    let attempts = state.attempts(&row.id).await?;
     Ok(TaskStatus::of(row, &attempts, &artifacts_of(state, &row.id).await?))
 }
 
