@@ -62,6 +62,20 @@ fn what_idle_models_hold_is_shown() {
 }
 
 #[test]
+fn while_a_policy_holds_everything_nobody_can_tell_when_a_task_is_done() {
+    let mut desk = Desk::new(|_| {});
+    desk.seen("swap", &["chat"]);
+    for ms in [10_000, 20_000, 60_000] {
+        desk.apply(Event::Took { capability: "text.generate".into(), model: Some(name("chat")), ms });
+    }
+    desk.policy(|policy| policy.paused = true);
+    let (task, _) = desk.submit("text.generate", on("chat"));
+    assert_eq!((desk.why(task), desk.state.eta(task, desk.now)), ("Paused", None));
+    desk.policy(|policy| policy.paused = false);
+    assert!(desk.state.eta(task, desk.now).is_some());
+}
+
+#[test]
 fn an_eta_comes_from_recent_runs_and_from_what_goes_first() {
     let mut desk = Desk::new(|_| {});
     desk.seen("swap", &["chat"]);
