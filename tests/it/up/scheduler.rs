@@ -205,6 +205,11 @@ fn a_task_is_sent_elsewhere_while_it_waits_and_while_it_runs() {
     desk.swap.open("chat");
     let task = daemon.until_task(&id, "is done", is("done"));
     assert_eq!((&task["attempts"], &task["runtime_assigned"]), (&json!(2), &json!("swap")), "{task:#}");
+    eventually("its model tells when it was used and how fast it was", || {
+        let models = daemon.json("/api/v1/models");
+        let chat = models["items"].as_array().unwrap().iter().find(|model| model["name"] == "chat").unwrap();
+        so(chat["last_used_at"].is_string() && chat["throughput"]["tokens_per_s"] == 96.2, chat)
+    });
 }
 
 #[test]

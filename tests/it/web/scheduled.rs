@@ -150,8 +150,14 @@ fn a_model_is_idle_when_it_is_loaded_and_neither_used_nor_wanted() {
     let at =
         |served_as: &str| arcology::decide::scheduler::ModelAt { runtime: name("swap"), served_as: served_as.into() };
     scheduler.in_use.insert(at("qwen2.5-7b"), vec!["task-2".into()]);
+    scheduler.last_used.insert(at("minilm"), sample::at(-30));
     picture.scheduler = Arc::new(scheduler);
     assert_eq!(idle(&picture).1, Some(vec!["minilm".to_owned()]));
+    let facts = Facts::at(Arc::new(picture.clone()), sample::at(0));
+    let models = arcology::tell::web::api::model::all(&facts);
+    let used = |name: &str| models.iter().find(|model| model.name() == name).unwrap().row().last_used_at;
+    assert_eq!(used("qwen2.5-7b-q4"), Some(sample::at(0)), "a task uses it now");
+    assert_eq!((used("minilm"), used("textrank")), (Some(sample::at(-30)), None));
     picture.runtimes.insert(name("swap"), sample::seen(sample::swap_view(ModelState::Loading), "swap /running", -100));
     assert_eq!(idle(&picture).1, Some(Vec::new()), "of what was not seen lately nobody says that it is idle");
 }
