@@ -53,6 +53,12 @@ async fn a_waiting_task_has_an_estimate_with_its_band_and_the_newest_reason() {
     let listed = listed["items"].as_array().unwrap().iter().find(|item| item["id"] == "task-4").unwrap().clone();
     assert_eq!(listed, task, "the list and the task say the same");
 
+    let listed = site.get("/api/v1/tasks?state=queued").await.json();
+    let behind = listed["items"].as_array().unwrap().iter().find(|item| item["id"] == "task-3").unwrap();
+    let asked = site.get("/api/v1/tasks/task-3").await.json();
+    assert_eq!((&behind["why"], &behind["eta"]), (&asked["why"], &asked["eta"]), "behind the published head, too");
+    assert!(behind["why"]["reason"].is_string(), "{behind:#}");
+
     let running = site.get("/api/v1/tasks/task-2").await.json();
     assert_eq!((&running["eta_seconds"], &running["eta"], &running["why"]), (&json!(25), &Value::Null, &Value::Null));
     let untold = site.get("/api/v1/tasks/task-5").await.json();
