@@ -109,6 +109,7 @@ async fn up(args: UpArgs) -> ExitCode {
         vault: handle.vault(),
         clock: Arc::new(SystemClock),
         explainer: Some(explainer(&handle)),
+        live_logs: Some(live_logs(&handle)),
     };
     let socket = match control::bind(&args.control).await {
         Ok(socket) => socket,
@@ -142,6 +143,12 @@ fn explainer(handle: &Handle) -> web::Explainer {
         let handle = handle.clone();
         Box::pin(async move { handle.explain(&task).await })
     })
+}
+
+/// What the page shows of an attempt that runs.
+fn live_logs(handle: &Handle) -> web::LiveLogs {
+    let handle = handle.clone();
+    Arc::new(move |task| handle.progress(task))
 }
 
 /// A local path written out, so that the page can say which folder it is about; an address as it is.

@@ -13,7 +13,7 @@ use crate::core::{Name, ObjectKey, Observed, Revision, Timestamp};
 use crate::decide::host_view::{Gpus, Hosts};
 pub use crate::decide::reconcile::{Correction, Failure, ObjectHistory};
 use crate::decide::reconcile::{Hold, Holding, Inputs, LoadHistory, ObjectStatus, TaskFact, plan};
-use crate::decide::scheduler::SchedulerView;
+use crate::decide::scheduler::{ModelAt, SchedulerView};
 use crate::decide::view::RuntimeView;
 use crate::declare::world::{Object, World};
 
@@ -37,6 +37,8 @@ pub struct Picture {
     /// The last version of objects that are gone from Git but still hold something.
     pub removed: Arc<BTreeMap<ObjectKey, Arc<Object>>>,
     pub tasks: Arc<BTreeMap<String, TaskFact>>,
+    /// Tokens per second of the newest run with each model, as its runtime measured it, since this program began.
+    pub speeds: Arc<BTreeMap<ModelAt, f64>>,
     pub load_history: Arc<BTreeMap<(Name, String), LoadHistory>>,
     /// What the scheduler holds, drains and keeps waiting.
     pub scheduler: Arc<SchedulerView>,

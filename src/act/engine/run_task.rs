@@ -7,7 +7,7 @@ use crate::act::runtime::limit::within;
 use crate::act::runtime::{Fault, Invocation, Outcome, Progress, RuntimeError};
 use crate::core::{Digest, Name, Timestamp};
 use crate::decide::dispatch::{RunFailure, RunOutcome};
-use crate::decide::scheduler::Place;
+use crate::decide::scheduler::{ModelAt, Place};
 use crate::remember::store::Yield;
 use crate::remember::store::row::{ArtifactRow, TaskRow};
 use crate::remember::vault::{ARTIFACT_BYTES_MAX, Input, Lineage, Timings};
@@ -100,7 +100,17 @@ async fn whole(
     let row = shared.store.task(id).await.map_err(|error| Failure::Keeping(error.to_string()))?;
     let row = row.ok_or_else(|| Failure::Keeping(format!("{id} is not in the store")))?;
     let (outcome, inputs) = work(shared, &row, place, log).await?;
+    note_speed(shared, place, &outcome);
     keep(shared, &Attempt { row: &row, number, place }, outcome, inputs).await
+}
+
+/// Keeps how fast the model was, where its runtime measured it.
+fn note_speed(shared: &Shared, place: &Place, outcome: &Outcome) {
+    let told = outcome.figures.get("tokens_per_s").copied().filter(|speed| speed.is_finite() && *speed > 0.0);
+    if let (Some(speed), Some(served_as)) = (told, &place.served_as) {
+        let at = ModelAt { runtime: place.runtime.clone(), served_as: served_as.clone() };
+        Arc::make_mut(&mut shared.memory().speeds).insert(at, speed);
+    }
 }
 
 async fn work(shared: &Arc<Shared>, row: &TaskRow, place: &Place, log: &Log) -> Result<(Outcome, Vec<Input>), Failure> {

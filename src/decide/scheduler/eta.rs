@@ -9,6 +9,7 @@ use super::id::{ModelAt, Moment, TaskSeq};
 use super::lane::Place;
 use super::line::{Choice, LineIx, LineKey};
 use super::options::Plan;
+use super::reason::Reason;
 use super::state::{Run, Stage, State};
 use super::table::{Gpu, RuntimeIx, Table};
 use super::view::Eta;
@@ -203,7 +204,7 @@ impl State {
     }
 
     /// When a task is expected to be done, seen from `now`. None without enough samples of it or of what goes first,
-    /// and while a lease has its GPU.
+    /// while a lease has its GPU, and while it waits for what only a person can end.
     #[must_use]
     pub fn eta(&self, task: TaskSeq, now: Moment) -> Option<Eta> {
         let entry = self.tasks.get(&task)?;
@@ -220,6 +221,9 @@ impl State {
     }
 
     pub(super) fn eta_of_waiting(&self, line: usize, key: super::line::Key, now: Moment) -> Option<Eta> {
+        if self.lines[line].told().is_some_and(Reason::has_no_known_end) {
+            return None;
+        }
         let choice = *self.lines[line].plan.choices.first()?;
         let own = self.band_of_line(line)?;
         let runtime = &self.table.runtimes[choice.runtime];

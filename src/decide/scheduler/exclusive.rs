@@ -330,7 +330,17 @@ impl State {
                 continue;
             }
             match &runtime.link {
-                Link::Up { in_flight: Some(n), .. } if *n > 0 => left.push(format!("{} works on {n}", runtime.name)),
+                Link::Up { in_flight: Some(n), .. } if *n > 0 => {
+                    // Our own tasks there are told by their ids already; what is beyond them is somebody else's.
+                    let ours = u32::try_from(runtime.running.len()).unwrap_or(u32::MAX);
+                    match n.checked_sub(ours) {
+                        Some(0) | None if !left.is_empty() => {}
+                        Some(others) if ours > 0 && others > 0 => {
+                            left.push(format!("{} works on {others} more", runtime.name));
+                        }
+                        Some(_) | None => left.push(format!("{} works on {n}", runtime.name)),
+                    }
+                }
                 // It can tell, so it is asked again: what it said before the drain says nothing of now.
                 Link::Up { in_flight: Some(_), seen_ms } if *seen_ms <= since_ms => {
                     left.push(format!("{} is asked whether it is idle", runtime.name));

@@ -184,6 +184,12 @@ impl State {
             Reason::NoRuntime { capability, .. } if options.ruled_out.contains_key(&RuledOut::KeptUnloaded) => {
                 Some(format!("`state: onDemand` in the loadout for a model that does {capability}"))
             }
+            // Somebody offers it, but not where or with what the task says.
+            Reason::NoRuntime { .. }
+                if [RuledOut::Runtime, RuledOut::Model].iter().any(|cause| options.ruled_out.contains_key(cause)) =>
+            {
+                Some("another `target`: `arcology reroute` with --runtime or --model".to_owned())
+            }
             Reason::NoRuntime { capability, .. } => Some(format!("a Runtime with the capability {capability}")),
             Reason::RuntimeDown { runtime, .. } => {
                 Some(format!("start the program behind Runtime/{runtime}, or name another `target.runtime`"))
@@ -193,7 +199,12 @@ impl State {
                 format!("`state: onDemand` in the loadout for {model}, or a smaller model as `target.model`")
             }),
             Reason::DiskFull { host, .. } => Some(format!("free disk space on {host}")),
-            Reason::Leased { holder, .. } => Some(format!("release it: `arcology lease release` for {holder}")),
+            Reason::Leased { holder, .. } => {
+                Some(match holder.strip_prefix("lease ").and_then(|name| name.split(' ').next()) {
+                    Some(id) => format!("giving it back: `arcology lease release {id}`"),
+                    None => format!("{holder} giving it back"),
+                })
+            }
             Reason::Paused { policy } => Some(format!("`paused: false` and `draining: false` in {policy}")),
             Reason::Priority { .. } => Some("a higher `priority`".to_owned()),
         }

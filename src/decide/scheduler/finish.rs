@@ -47,6 +47,7 @@ impl State {
             let entry = &mut self.table.models[model];
             entry.users.remove(&seq);
             entry.idle_since_ms = now.steady_ms;
+            entry.last_used = Some(now.wall);
             self.arm_idle(model, now);
         }
         // The runtime may have been declared on another GPU meanwhile: what was taken is given back where it was taken.

@@ -135,6 +135,18 @@ impl Reason {
         )
     }
 
+    /// Whether it lasts until somebody changes something: however long earlier runs took, that says nothing of the end.
+    pub(super) fn has_no_known_end(&self) -> bool {
+        matches!(
+            self,
+            Self::Paused { .. }
+                | Self::RuntimeDown { .. }
+                | Self::NoRuntime { .. }
+                | Self::CopilotPersistent { .. }
+                | Self::DiskFull { .. }
+        )
+    }
+
     /// Whether somebody who was told `self` need not be told `other`: the same word about the same thing. Numbers and
     /// lists that move all the time are read when they are asked for.
     pub(super) fn is_same_news(&self, other: &Self) -> bool {

@@ -37,6 +37,9 @@ impl State {
             view.in_use.insert(model.at.clone(), self.ids_of(model.users.iter().copied()));
         }
         for model in &self.table.models {
+            if let Some(at) = model.last_used {
+                view.last_used.insert(model.at.clone(), at);
+            }
             let moving = match model.phase {
                 Phase::Loading { ours: true } => Moving::Loading,
                 Phase::Unloading { ours: true } => Moving::Unloading,

@@ -136,6 +136,8 @@ pub(super) struct Model {
     pub users: BTreeSet<TaskSeq>,
     /// Since when nothing uses it.
     pub idle_since_ms: u64,
+    /// When the newest run of ours with it ended.
+    pub last_used: Option<Timestamp>,
     /// The newest load or unload failed: not tried again before, and why. Taken away when that time has come.
     pub failed: Option<(u64, String)>,
     /// When it is looked at for having been idle.
@@ -394,6 +396,7 @@ impl Table {
             told: None,
             users: BTreeSet::new(),
             idle_since_ms: 0,
+            last_used: None,
             failed: None,
             idle_timer_ms: None,
             is_free: false,

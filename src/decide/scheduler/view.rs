@@ -14,6 +14,8 @@ pub struct SchedulerView {
     pub gpus: BTreeMap<GpuId, GpuLockView>,
     /// Models that running tasks use, with the ids of these tasks: the planner must not unload them.
     pub in_use: BTreeMap<ModelAt, Vec<Arc<str>>>,
+    /// When the newest run of a task with a model ended, since this program began.
+    pub last_used: BTreeMap<ModelAt, Timestamp>,
     /// Models that the scheduler itself is loading or unloading, or took out for an exclusive holder and brings back.
     pub moving: BTreeMap<ModelAt, Moving>,
     /// The head of the queue in order, at most as many as were asked for.

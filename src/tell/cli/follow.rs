@@ -19,6 +19,7 @@ const LOOK_EVERY: Duration = Duration::from_millis(300);
 /// # Errors
 /// When the daemon does not answer.
 pub fn to_the_end(client: &Client, ids: &[String], ui: &mut Ui) -> Outcome<Vec<Value>> {
+    let mut told = None;
     loop {
         let tasks = ids
             .iter()
@@ -27,13 +28,27 @@ pub fn to_the_end(client: &Client, ids: &[String], ui: &mut Ui) -> Outcome<Vec<V
         if tasks.iter().all(is_over) {
             return Ok(tasks);
         }
-        ui.progress(&progress(&tasks));
+        let waits_for = waits_for(&tasks);
+        if ui.shows_progress() {
+            ui.progress(&progress(&tasks));
+        } else if waits_for.is_some() && told != waits_for {
+            // A log has no line that changes: each reason is told once.
+            ui.say(&progress(&tasks));
+            told = waits_for;
+        }
         std::thread::sleep(LOOK_EVERY);
     }
 }
 
 fn is_over(task: &Value) -> bool {
     matches!(task["state"].as_str(), Some("done" | "error" | "cancelled"))
+}
+
+/// The reason for which the only task that is not over waits.
+fn waits_for(tasks: &[Value]) -> Option<String> {
+    let mut open = tasks.iter().filter(|task| !is_over(task));
+    let only = open.next().filter(|_| open.next().is_none())?;
+    text(only, "why.reason")
 }
 
 /// How far the tasks are, in one line.
@@ -104,6 +119,8 @@ mod tests {
         let running = json!({"id": "task-2", "state": "running", "logs_tail": ["a", "reading"], "eta_seconds": 4});
         assert_eq!(progress(std::slice::from_ref(&waiting)), "task-1 queued: paused by policy");
         assert_eq!(progress(std::slice::from_ref(&running)), "task-2 running: reading (about 4 s left)");
+        assert_eq!(waits_for(std::slice::from_ref(&waiting)).as_deref(), Some("Paused"));
+        assert_eq!(waits_for(&[waiting.clone(), running.clone()]), None, "of several nothing is singled out");
         assert_eq!(progress(&[waiting, running, json!({"state": "done"})]), "1 of 3 tasks over");
     }
 }

@@ -1,6 +1,9 @@
 //! The routes of the control socket, and submitting and reconciling. Bodies are bounded, unknown keys are errors, and answers
 //! say what to do next. What is done to a task once it is there is `task`'s, leases are `lease`'s.
 
+use std::collections::BTreeSet;
+use std::ops::RangeInclusive;
+
 use axum::extract::rejection::JsonRejection;
 use axum::extract::{ConnectInfo, DefaultBodyLimit, State};
 use axum::http::StatusCode;
@@ -26,6 +29,12 @@ use super::{lease, task};
 pub const BODY_BYTES_MAX: usize = 4 << 20;
 /// The most tasks that one call submits.
 pub const TASKS_MAX: usize = 10_000;
+/// The most steps of a chain.
+const CHAIN_MAX: usize = 32;
+/// The priorities that there are, as in a manifest.
+const PRIORITIES: RangeInclusive<i32> = -1_000..=1_000;
+/// The most characters that are repeated of what a caller wrote.
+const WORDS_MAX: usize = 200;
 
 /// What the routes work on.
 #[derive(Clone)]
@@ -109,11 +118,11 @@ async fn submit(
     for (index, value) in values.into_iter().enumerate() {
         match read_task(value) {
             Ok(spec) => specs.push(spec),
-            Err(detail) => {
-                let detail = format!("task {}: {detail}", index + 1);
-                return problem(StatusCode::UNPROCESSABLE_ENTITY, "the task cannot be used", &detail);
-            }
+            Err(detail) => return unusable(index, &detail),
         }
+    }
+    if let Err(response) = refers_to_something(&state, &specs).await {
+        return response;
     }
     match state.engine.submit_all(specs, &peer.to_string()).await {
         Ok(rows) => {
@@ -124,10 +133,45 @@ async fn submit(
     }
 }
 
+fn unusable(index: usize, detail: &str) -> Response {
+    let detail = format!("task {}: {detail}", index + 1);
+    problem(StatusCode::UNPROCESSABLE_ENTITY, "the task cannot be used", &detail)
+}
+
+/// Whether there is what the tasks name: a place or a task that nobody knows would be waited for for ever.
+async fn refers_to_something(state: &ControlState, specs: &[TaskSpec]) -> Result<(), Response> {
+    for (index, spec) in specs.iter().enumerate() {
+        let model = spec.target.model.as_deref().filter(|model| *model != "auto").and_then(|name| Name::new(name).ok());
+        let exists =
+            task::place_exists(&state.web.picture.borrow().world, spec.target.runtime.as_ref(), model.as_ref());
+        exists.map_err(|detail| unusable(index, &detail))?;
+    }
+    let ids: BTreeSet<String> = specs.iter().flat_map(|spec| spec.dependencies.iter().cloned()).collect();
+    if ids.is_empty() {
+        return Ok(());
+    }
+    let known = state.engine.store().task_states(ids).await.map_err(|error| trouble(&Trouble::Store(error)))?;
+    for (index, spec) in specs.iter().enumerate() {
+        if let Some(id) = spec.dependencies.iter().find(|id| !known.contains_key(*id)) {
+            let id = crate::core::text::shorten(id, WORDS_MAX);
+            let detail = format!("there is no task {id} to depend on; `arcology get tasks` shows their ids");
+            return Err(unusable(index, &detail));
+        }
+    }
+    Ok(())
+}
+
 fn read_task(value: serde_json::Value) -> Result<TaskSpec, String> {
     let spec: TaskSpec = serde_json::from_value(value).map_err(|error| error.to_string())?;
     if spec.capability.0.is_empty() {
         return Err("`capability` names nothing".into());
+    }
+    if spec.capability.0.len() > CHAIN_MAX {
+        return Err(format!("`capability` is a chain of {}; at most {CHAIN_MAX}", spec.capability.0.len()));
+    }
+    if !PRIORITIES.contains(&spec.priority) {
+        let (least, most) = (PRIORITIES.start(), PRIORITIES.end());
+        return Err(format!("`priority` is {}; between {least} and {most} are possible", spec.priority));
     }
     for name in &spec.capability.0 {
         if capability::find(name).is_none() {

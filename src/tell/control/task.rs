@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 use crate::act::engine::carry_out::Trouble;
 use crate::core::Name;
 use crate::decide::scheduler::view::{Eta, Explanation, WhyView};
+use crate::declare::world::World;
 use crate::remember::store::row::{TaskRow, TaskState};
 
 use super::peer::Peer;
@@ -44,6 +45,10 @@ pub(super) async fn cancel(
         Err(rejection) => return bad_body(&rejection),
     };
     match known(&state, &id).await {
+        Ok(row) if row.state.is_final() => {
+            let detail = format!("{id} is over already: {}", row.state.as_str());
+            return problem(StatusCode::CONFLICT, "it cannot be done", &detail);
+        }
         Ok(row) if !body.confirm => {
             let detail = format!("{id} is {} and would be cancelled; say {{\"confirm\": true}}", row.state.as_str());
             return problem(StatusCode::CONFLICT, "cancelling must be confirmed", &detail);
@@ -108,8 +113,9 @@ pub(super) async fn reroute(
             return problem(StatusCode::UNPROCESSABLE_ENTITY, "the body cannot be used", &detail);
         }
     };
-    if let Err(response) = place_exists(&state, body.runtime.as_ref(), model.as_ref()) {
-        return *response;
+    let exists = place_exists(&state.web.picture.borrow().world, body.runtime.as_ref(), model.as_ref());
+    if let Err(detail) = exists {
+        return problem(StatusCode::UNPROCESSABLE_ENTITY, "there is no such place", &detail);
     }
     match known(&state, &id).await {
         Ok(row) if row.state == TaskState::Running && !body.confirm => {
@@ -127,14 +133,12 @@ pub(super) async fn reroute(
     }
 }
 
-/// A place that nobody declares would be waited for for ever.
-fn place_exists(state: &ControlState, runtime: Option<&Name>, model: Option<&Name>) -> Result<(), Box<Response>> {
-    let world = state.web.picture.borrow().world.clone();
+/// A place that nobody declares would be waited for for ever: says so, and what was meant.
+pub(super) fn place_exists(world: &World, runtime: Option<&Name>, model: Option<&Name>) -> Result<(), String> {
     let missing = |kind: &str, name: &Name, all: Vec<String>| {
         let near = crate::core::text::nearest(name.as_str(), all.iter().map(String::as_str));
         let hint = near.map(|near| format!("; did you mean `{near}`?")).unwrap_or_default();
-        let detail = format!("no {kind} `{name}` is declared{hint}");
-        Box::new(problem(StatusCode::UNPROCESSABLE_ENTITY, "there is no such place", &detail))
+        format!("no {kind} `{name}` is declared{hint}")
     };
     if let Some(name) = runtime.filter(|name| world.runtime(name).is_none()) {
         let all = world.runtimes().map(|(object, _)| object.document.key.name.to_string()).collect();

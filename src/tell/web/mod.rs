@@ -29,4 +29,4 @@ pub mod view;
 
 pub use route::api_router;
 pub use server::{BindError, bind, serve};
-pub use state::{Explainer, WebState};
+pub use state::{Explainer, LiveLogs, WebState};

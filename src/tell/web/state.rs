@@ -10,7 +10,7 @@ use tokio::sync::watch;
 use crate::act::engine::picture::Picture;
 use crate::core::{Clock, Name, Timestamp};
 use crate::decide::scheduler::view::Explanation;
-use crate::remember::store::row::{TaskRow, TaskState};
+use crate::remember::store::row::{AttemptRow, TaskRow, TaskState};
 use crate::remember::store::{Error as StoreError, Page, Store, TaskFilter};
 use crate::remember::vault::Vault;
 
@@ -28,6 +28,9 @@ const FAILED_SHOWN_FOR_MS: u64 = 24 * 3_600 * 1_000;
 /// Answers at length why a task waits, by its id; none for one that does not wait.
 pub type Explainer = Arc<dyn Fn(String) -> BoxFuture<'static, Option<Explanation>> + Send + Sync>;
 
+/// What the attempt at a task that runs now has said so far, by the task's id. The store has a log only once it is over.
+pub type LiveLogs = Arc<dyn Fn(&str) -> Option<String> + Send + Sync>;
+
 /// What the page is served from. Cheap to clone. It only reads.
 #[derive(Clone)]
 pub struct WebState {
@@ -38,6 +41,8 @@ pub struct WebState {
     pub clock: Arc<dyn Clock>,
     /// None where nothing schedules.
     pub explainer: Option<Explainer>,
+    /// None where nothing runs tasks.
+    pub live_logs: Option<LiveLogs>,
 }
 
 impl WebState {
@@ -63,6 +68,21 @@ impl WebState {
     pub async fn explain(&self, task: &str) -> Option<Explanation> {
         let explain = self.explainer.as_ref()?;
         tokio::time::timeout(EXPLAIN_WITHIN, explain(task.to_owned())).await.ok().flatten()
+    }
+
+    /// The attempts at a task, with what the one that runs has said so far.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub async fn attempts(&self, task: &str) -> Result<Vec<AttemptRow>, StoreError> {
+        let mut attempts = self.store.attempts(task).await?;
+        let running = attempts.iter_mut().find(|attempt| attempt.finished_at.is_none());
+        if let (Some(attempt), Some(logs)) = (running, &self.live_logs)
+            && let Some(log) = logs(task)
+        {
+            attempt.log = log;
+        }
+        Ok(attempts)
     }
 
     /// What the store says of the queue. A store that cannot be read is told, not hidden.

@@ -142,13 +142,10 @@ fn why_tells_sentences_about_an_object() {
     let answers = Answers::default().with("GET /api/v1/objects/Loadout/desk", 200, body).with(
         "GET /api/v1/audit",
         200,
-        list(&[
-            json!({"object": "Loadout/desk", "actor": "commit Ada", "verb": "apply", "result": "ok",
-            "at": "2026-11-21T10:00:00Z"}),
-            json!({"object": "Model/lead", "verb": "apply"}),
-        ]),
+        list(&[json!({"object": "Loadout/desk", "actor": "commit Ada", "verb": "apply", "result": "ok",
+            "at": "2026-11-21T10:00:00Z"})]),
     );
-    let (context, _daemon) = start(answers);
+    let (context, daemon) = start(answers);
     let ran = context.run(&["why", "loadout/desk"]);
     assert_eq!(ran.code, 0, "{}", ran.err);
     insta::assert_snapshot!(ran.out, @"
@@ -157,6 +154,10 @@ fn why_tells_sentences_about_an_object() {
     Nothing was seen of it yet.
     30 s ago: commit Ada apply: ok.
     ");
+    // However much was done since to other things: only what was done to this one is asked for.
+    let audit: Vec<String> =
+        daemon.asked().into_iter().map(|(what, _)| what).filter(|it| it.contains("audit")).collect();
+    assert_eq!(audit, ["GET /api/v1/audit?object=Loadout%2Fdesk&limit=10"]);
 }
 
 #[test]

@@ -153,6 +153,10 @@ fn cancelling_reaches_the_runtime_and_a_person_can_have_it_run_again() {
     let daemon = desk.up();
     let id = daemon.submit(&chat()).remove(0);
     daemon.until_task(&id, "runs", is("running"));
+    daemon.until_task(&id, "tells what it does while it runs", |task| {
+        is("running")(task) && task["logs_tail"].to_string().contains("attempt 1 on swap")
+    });
+    assert!(daemon.page(&format!("/tasks/{id}")).contains("attempt 1 on swap"), "the page tells it, too");
     let path = format!("/v1/tasks/{id}/cancel");
     assert_eq!(daemon.call(&path, &json!({})).0, 409, "it must be confirmed");
     let (status, answer) = daemon.call(&path, &json!({"confirm": true, "reason": "too slow"}));
@@ -165,6 +169,8 @@ fn cancelling_reaches_the_runtime_and_a_person_can_have_it_run_again() {
     assert_eq!(cancels.len(), 1, "{cancels:#?}");
     assert!(cancels[0]["actor"].as_str().unwrap().starts_with("uid"), "{cancels:#?}");
     assert_eq!(daemon.call(&path, &json!({"confirm": true})).0, 409, "it is over");
+    let (_, unconfirmed) = daemon.call(&path, &json!({}));
+    assert!(unconfirmed["detail"].as_str().unwrap().ends_with("is over already: cancelled"), "{unconfirmed:#}");
 
     desk.swap.open("chat");
     assert_eq!(daemon.call(&format!("/v1/tasks/{id}/retry"), &json!({})).0, 202);
@@ -199,6 +205,31 @@ fn a_task_is_sent_elsewhere_while_it_waits_and_while_it_runs() {
     desk.swap.open("chat");
     let task = daemon.until_task(&id, "is done", is("done"));
     assert_eq!((&task["attempts"], &task["runtime_assigned"]), (&json!(2), &json!("swap")), "{task:#}");
+    eventually("its model tells when it was used and how fast it was", || {
+        let models = daemon.json("/api/v1/models");
+        let chat = models["items"].as_array().unwrap().iter().find(|model| model["name"] == "chat").unwrap();
+        so(chat["last_used_at"].is_string() && chat["throughput"]["tokens_per_s"] == 96.2, chat)
+    });
+}
+
+#[test]
+fn what_is_submitted_names_only_what_there_is_and_stays_within_bounds() {
+    let desk = Desk::new();
+    let daemon = desk.up();
+    for (key, value, told) in [
+        ("dependencies", json!(["task-none"]), "task 1: there is no task task-none to depend on"),
+        ("target", json!({"runtime": "swapp"}), "did you mean `swap`?"),
+        ("target", json!({"model": "nobody"}), "no Model `nobody` is declared"),
+        ("priority", json!(1_001), "between -1000 and 1000"),
+        ("capability", json!(vec!["text.generate"; 33]), "a chain of 33; at most 32"),
+    ] {
+        let mut task = chat();
+        task[key] = value;
+        let (status, answer) = daemon.call("/v1/tasks", &task);
+        assert_eq!(status, 422, "{answer:#}");
+        assert!(answer["detail"].as_str().unwrap().contains(told), "{answer:#}");
+    }
+    assert_eq!(daemon.json("/api/v1/tasks")["items"], json!([]), "nothing of it was taken in");
 }
 
 #[test]

@@ -53,6 +53,12 @@ async fn a_waiting_task_has_an_estimate_with_its_band_and_the_newest_reason() {
     let listed = listed["items"].as_array().unwrap().iter().find(|item| item["id"] == "task-4").unwrap().clone();
     assert_eq!(listed, task, "the list and the task say the same");
 
+    let listed = site.get("/api/v1/tasks?state=queued").await.json();
+    let behind = listed["items"].as_array().unwrap().iter().find(|item| item["id"] == "task-3").unwrap();
+    let asked = site.get("/api/v1/tasks/task-3").await.json();
+    assert_eq!((&behind["why"], &behind["eta"]), (&asked["why"], &asked["eta"]), "behind the published head, too");
+    assert!(behind["why"]["reason"].is_string(), "{behind:#}");
+
     let running = site.get("/api/v1/tasks/task-2").await.json();
     assert_eq!((&running["eta_seconds"], &running["eta"], &running["why"]), (&json!(25), &Value::Null, &Value::Null));
     let untold = site.get("/api/v1/tasks/task-5").await.json();
@@ -150,8 +156,14 @@ fn a_model_is_idle_when_it_is_loaded_and_neither_used_nor_wanted() {
     let at =
         |served_as: &str| arcology::decide::scheduler::ModelAt { runtime: name("swap"), served_as: served_as.into() };
     scheduler.in_use.insert(at("qwen2.5-7b"), vec!["task-2".into()]);
+    scheduler.last_used.insert(at("minilm"), sample::at(-30));
     picture.scheduler = Arc::new(scheduler);
     assert_eq!(idle(&picture).1, Some(vec!["minilm".to_owned()]));
+    let facts = Facts::at(Arc::new(picture.clone()), sample::at(0));
+    let models = arcology::tell::web::api::model::all(&facts);
+    let used = |name: &str| models.iter().find(|model| model.name() == name).unwrap().row().last_used_at;
+    assert_eq!(used("qwen2.5-7b-q4"), Some(sample::at(0)), "a task uses it now");
+    assert_eq!((used("minilm"), used("textrank")), (Some(sample::at(-30)), None));
     picture.runtimes.insert(name("swap"), sample::seen(sample::swap_view(ModelState::Loading), "swap /running", -100));
     assert_eq!(idle(&picture).1, Some(Vec::new()), "of what was not seen lately nobody says that it is idle");
 }

@@ -76,7 +76,7 @@ impl Site {
         let store = Store::open(&dir.path().join("store"), Arc::clone(&clock)).unwrap();
         let vault = Vault::open(&dir.path().join("vault")).unwrap();
         let (publish, picture) = watch::channel(Arc::new(picture));
-        let state = WebState { picture, store, vault, clock, explainer };
+        let state = WebState { picture, store, vault, clock, explainer, live_logs: None };
         let listener = bind("127.0.0.1:0").await.unwrap();
         let (address, shutdown) = (listener.local_addr().unwrap(), CancellationToken::new());
         let running = tokio::spawn(serve(listener, state.clone(), shutdown.clone()));

@@ -59,6 +59,25 @@ fn a_runtime_has_to_say_that_it_is_idle_after_the_drain_began() {
 }
 
 #[test]
+fn our_own_work_is_not_told_once_more_as_the_runtime_s() {
+    let mut desk = desk_with_chat();
+    let (running, _) = desk.submit("text.generate", chat);
+    let (video, _) = desk.submit("video.gen", |_| {});
+    let id = format!("task-{}", running.0);
+    for (in_flight, told) in [(1, vec![id.clone()]), (3, vec![id.clone(), "swap works on 2 more".to_owned()])] {
+        desk.now.steady_ms += 1;
+        desk.seen("film", &[]);
+        let models = vec![("chat".into(), ModelState::Loaded, None)];
+        let seen = RuntimeSeen::Up { models, in_flight: Some(in_flight) };
+        desk.apply(Event::Seen { runtime: name("swap"), seen });
+        let Some(Reason::Draining { left, .. }) = desk.state.why(video, desk.now) else {
+            panic!("{}", desk.why(video))
+        };
+        assert_eq!(left, told);
+    }
+}
+
+#[test]
 fn a_runtime_that_cannot_tell_counts_as_idle_and_one_that_does_not_answer_does_not() {
     let mut desk = desk_with_chat();
     let mute = RuntimeSeen::Up { models: Vec::new(), in_flight: None };

@@ -58,7 +58,35 @@ fn what_idle_models_hold_is_shown() {
     assert_eq!(view.gpus[&gpu0()].idle_gb, 0.0);
     assert_eq!(view.in_use, [(at("coder"), vec!["task-1".into()])].into());
     assert_eq!(view.gpus[&gpu0()].holders[0].id, "task-1".into());
+    assert_eq!(view.last_used, [].into());
     desk.done(task);
+    let last = desk.now.wall;
+    desk.pass(60_000);
+    assert_eq!(desk.state.view(desk.now, 0).last_used, [(at("coder"), last)].into());
+}
+
+#[test]
+fn who_asks_for_the_wrong_place_is_told_to_ask_for_another() {
+    let mut desk = Desk::new(|_| {});
+    desk.seen("swap", &["chat"]);
+    let (task, _) = desk.submit("text.generate", |request| request.runtime = Some(name("film")));
+    let told = desk.state.explain(task, desk.now).unwrap();
+    assert_eq!(told.why.reason, "NoRuntime");
+    assert_eq!(told.sooner.as_deref(), Some("another `target`: `arcology reroute` with --runtime or --model"));
+}
+
+#[test]
+fn while_a_policy_holds_everything_nobody_can_tell_when_a_task_is_done() {
+    let mut desk = Desk::new(|_| {});
+    desk.seen("swap", &["chat"]);
+    for ms in [10_000, 20_000, 60_000] {
+        desk.apply(Event::Took { capability: "text.generate".into(), model: Some(name("chat")), ms });
+    }
+    desk.policy(|policy| policy.paused = true);
+    let (task, _) = desk.submit("text.generate", on("chat"));
+    assert_eq!((desk.why(task), desk.state.eta(task, desk.now)), ("Paused", None));
+    desk.policy(|policy| policy.paused = false);
+    assert!(desk.state.eta(task, desk.now).is_some());
 }
 
 #[test]

@@ -221,6 +221,8 @@ fn nobody_knows_when_a_lease_ends_so_no_eta_is_made_up() {
     }
     let (task, _) = desk.submit("text.generate", |request| request.model = Some(name("chat")));
     assert_eq!((desk.why(task), desk.state.eta(task, desk.now)), ("Leased", None));
+    let sooner = desk.state.explain(task, desk.now).unwrap().sooner;
+    assert_eq!(sooner.as_deref(), Some("giving it back: `arcology lease release a`"));
     desk.apply(Event::LeaseReleased("a".into()));
     assert!(desk.state.eta(task, desk.now).is_some());
 }

@@ -80,11 +80,22 @@ pub fn of(comparison: &Comparison) -> Vec<Remark> {
         remarks.extend(lock(&row.gpu, held));
         remarks.extend(memory(&row.gpu, row.high_gb, row.total_gb));
     }
+    if totals.changed.stranded > totals.in_force.stranded {
+        spare_praise(&mut remarks);
+    }
     if remarks.is_empty() {
         let text = "nothing that matters would be otherwise for these submissions".to_owned();
         remarks.push(Remark { effect: Effect::Other, text });
     }
     remarks
+}
+
+/// Who never starts does not count among those that wait, load or lock: less of it is no gain then.
+fn spare_praise(remarks: &mut [Remark]) {
+    for remark in remarks.iter_mut().filter(|remark| remark.effect == Effect::Better) {
+        remark.effect = Effect::Other;
+        remark.text.push_str(", of fewer tasks that would run");
+    }
 }
 
 /// Tasks that would not run at all.
@@ -191,6 +202,15 @@ mod tests {
         let remarks = of(&same);
         assert_eq!(remarks.len(), 1);
         assert_eq!(remarks[0].text, "nothing that matters would be otherwise for these submissions");
+    }
+
+    #[test]
+    fn nothing_is_praised_that_comes_from_tasks_that_would_never_start() {
+        let mut paused = samples::comparison();
+        paused.totals.changed.stranded = paused.totals.in_force.stranded + 19;
+        let remarks = of(&paused);
+        assert!(remarks.iter().all(|remark| remark.effect != Effect::Better), "{remarks:#?}");
+        assert!(remarks.iter().any(|remark| remark.text.ends_with("(37 % less), of fewer tasks that would run")));
     }
 
     #[test]

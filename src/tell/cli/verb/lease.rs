@@ -54,6 +54,7 @@ enum What {
     },
     /// Show a sign of life: the lease lasts --ttl from now on
     Renew {
+        /// The lease's id
         #[arg(value_name = "LEASE")]
         lease: String,
         /// How long it lasts without a sign of life
@@ -62,6 +63,7 @@ enum What {
     },
     /// Give a GPU back
     Release {
+        /// The ids of the leases
         #[arg(value_name = "LEASE", required = true)]
         leases: Vec<String>,
     },
@@ -89,7 +91,7 @@ struct Wish {
     #[arg(long)]
     shared: bool,
     /// GPU memory that is enough, in GB, on each GPU; otherwise all of it is made free
-    #[arg(long, value_name = "GB")]
+    #[arg(long, value_name = "GB", value_parser = gigabytes)]
     vram: Option<f64>,
     /// Take it although the policy keeps the copilot there
     #[arg(long)]
@@ -115,6 +117,12 @@ enum Format {
 fn span(text: &str) -> Result<Duration, String> {
     let span = crate::core::unit::Span::parse(text).map_err(|error| error.to_string())?.get();
     if span < Duration::from_secs(1) { Err("at least a second".to_owned()) } else { Ok(span) }
+}
+
+fn gigabytes(text: &str) -> Result<f64, String> {
+    let gb: f64 = text.parse().map_err(|_| "a number of GB, such as 8 or 7.5".to_owned())?;
+    // What is no number would be lost on the way to the daemon, and stand for all of the memory there.
+    if gb.is_finite() && gb >= 0.0 { Ok(gb) } else { Err("not an amount of memory".to_owned()) }
 }
 
 pub fn run(args: Args, global: &Global, ui: &mut Ui) -> Outcome {
@@ -375,6 +383,14 @@ mod tests {
             priority: 0,
             ttl: Duration::from_secs(60),
             within: None,
+        }
+    }
+
+    #[test]
+    fn memory_is_a_number_that_can_be_had() {
+        assert_eq!(gigabytes("7.5"), Ok(7.5));
+        for wrong in ["nan", "inf", "-1", "8 GB", ""] {
+            assert!(gigabytes(wrong).is_err(), "{wrong}");
         }
     }
 

@@ -34,7 +34,7 @@ pub fn markdown() -> String {
     text.push_str("\n## Global options\n\n");
     options(&mut text, root.get_arguments().filter(|arg| arg.is_global_set()));
     for verb in shown(&root) {
-        one(&mut text, verb);
+        one(&mut text, verb, "##", "");
     }
     text
 }
@@ -43,11 +43,12 @@ fn shown(root: &Command) -> impl Iterator<Item = &Command> {
     root.get_subcommands().filter(|verb| !verb.is_hide_set())
 }
 
-fn one(text: &mut String, verb: &Command) {
+/// One verb, and below it what it consists of.
+fn one(text: &mut String, verb: &Command, heading: &str, of: &str) {
     let usage = verb.clone().render_usage().to_string();
     let _ = write!(
         text,
-        "\n## {}\n\n{}\n\n```text\n{}\n```\n",
+        "\n{heading} {of}{}\n\n{}\n\n```text\n{}\n```\n",
         verb.get_name(),
         paragraphs(verb.get_long_about().or_else(|| verb.get_about())),
         usage.trim_start_matches("Usage: ").trim()
@@ -58,6 +59,10 @@ fn one(text: &mut String, verb: &Command) {
         options(text, own.into_iter());
     }
     examples(text, verb);
+    let of = format!("{of}{} ", verb.get_name());
+    for part in shown(verb).filter(|part| part.get_name() != "help") {
+        one(text, part, &format!("{heading}#"), &of);
+    }
 }
 
 fn examples(text: &mut String, command: &Command) {
@@ -76,6 +81,7 @@ fn options<'a>(text: &mut String, args: impl Iterator<Item = &'a Arg>) {
             let _ = write!(meaning, "; one of {}", values.join(", "));
         }
         if let [default] = arg.get_default_values()
+            && !default.is_empty()
             && arg.get_action().takes_values()
         {
             let _ = write!(meaning, "; default `{}`", default.to_string_lossy());
@@ -116,6 +122,16 @@ mod tests {
         let path = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/cli.md");
         let written = std::fs::read_to_string(path).unwrap_or_default();
         assert!(written == markdown(), "docs/cli.md is out of date; run: cargo run -- reference > docs/cli.md");
+    }
+
+    #[test]
+    fn what_a_verb_consists_of_is_told_with_all_its_arguments() {
+        let text = markdown();
+        let run = text.split("\n### lease run\n").nth(1).and_then(|rest| rest.split("\n### ").next()).unwrap();
+        for told in ["arcology lease run", "`--gpu GPU`", "`--ttl TIME`", "`--within TIME`", "`CMD`"] {
+            assert!(run.contains(told), "{told}: {run}");
+        }
+        assert!(!text.contains("default ``"), "no default is none");
     }
 
     #[test]

@@ -44,7 +44,12 @@ fn reroute(args: &Args, global: &Global, ui: &mut Ui) -> Outcome {
     let path = format!("/v1/tasks/{}/reroute", encode_segment(&args.task));
     let body = json!({"runtime": args.runtime, "model": args.model, "confirm": args.stop});
     client.post(&path, &body).map_err(|failure| {
-        if args.stop { failure } else { failure.hint("a running task is stopped for it: add --stop") }
+        let runs = || failure.what.contains(" is running");
+        if !args.stop && runs() {
+            failure.hint("to stop it for that, and lose what it has done: --stop")
+        } else {
+            failure
+        }
     })?;
     let place = [args.runtime.as_deref(), args.model.as_deref()];
     let place: Vec<&str> = place.into_iter().flatten().collect();

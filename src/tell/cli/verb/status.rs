@@ -144,7 +144,13 @@ fn tasks(screen: &mut String, status: &Value, paint: Paint) {
     };
     line(screen, "tasks", &counted, paint);
     for lock in items(status, "locks") {
-        line(screen, "lock", &clean_line(&lock.to_string()), paint);
+        let owner = text(lock, "owner_task_id").unwrap_or_else(|| "a lease (arcology lease list)".to_owned());
+        let how = match text(lock, "type").as_deref() {
+            Some("draining") => format!("drains for {owner}"),
+            kind => format!("{}: {owner}", kind.unwrap_or("held")),
+        };
+        let told = format!("{}/{} {how}", shown(lock, "host"), shown(lock, "gpu"));
+        line(screen, "lock", &clean_line(&told), paint);
     }
     if number(status, "incidents.open") > 0 {
         let open = format!("{} open", number(status, "incidents.open"));
@@ -257,6 +263,20 @@ mod tests {
     fn a_bad_day_says_what_is_wrong_and_what_to_do() {
         assert!(!in_sync(&bad()));
         insta::assert_snapshot!(render(&bad(), Some(72), Paint { on: false }));
+    }
+
+    #[test]
+    fn locks_are_told_in_words() {
+        let mut status = good();
+        let lock =
+            |kind: &str, owner: Value| json!({"type": kind, "host": "desk", "gpu": "gpu0", "owner_task_id": owner});
+        status["locks"] =
+            json!([lock("draining", json!("task-2")), lock("shared", json!("task-1")), lock("lease", Value::Null)]);
+        let screen = render(&status, None, Paint { on: false });
+        let locks: Vec<&str> =
+            screen.lines().filter(|line| line.starts_with("lock ")).map(|line| line[4..].trim()).collect();
+        let lease = "desk/gpu0 lease: a lease (arcology lease list)";
+        assert_eq!(locks, ["desk/gpu0 drains for task-2", "desk/gpu0 shared: task-1", lease]);
     }
 
     #[test]

@@ -61,6 +61,9 @@ fn submit(args: &Args, global: &Global, ui: &mut Ui) -> Outcome {
             return Err(Failure::new("nothing was submitted").at(name));
         }
     };
+    if tasks.is_empty() {
+        return Err(Failure::new("there is no task in it").at(name));
+    }
     let client = Client::find(global)?;
     let body = match tasks.as_slice() {
         [(_, one)] => to_json(one),

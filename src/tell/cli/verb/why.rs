@@ -11,8 +11,7 @@ use crate::tell::cli::read::{ago, clock, items, number, shown, text, time};
 use crate::tell::cli::ui::Ui;
 use crate::tell::terminal::{clean_line, wrap};
 
-/// Audit entries that are looked through, and the most that are told.
-const AUDIT_READ: usize = 500;
+/// The most audit entries that are told.
 const AUDIT_TOLD: usize = 10;
 
 /// Tell why something is as it is: the chain of reasons and times
@@ -40,10 +39,8 @@ pub fn run(args: &Args, global: &Global, ui: &mut Ui) -> Outcome {
 fn tell(args: &Args, global: &Global) -> Outcome<Vec<String>> {
     let client = Client::find(global)?;
     let subject = args.subject.as_str();
-    let audit = |object: &str| -> Outcome<Vec<Value>> {
-        let entries = client.list("/api/v1/audit", &[], AUDIT_READ)?;
-        Ok(entries.into_iter().filter(|entry| entry["object"] == object).take(AUDIT_TOLD).collect())
-    };
+    let audit =
+        |object: &str| -> Outcome<Vec<Value>> { client.list("/api/v1/audit", &[("object", object)], AUDIT_TOLD) };
     if let Some(key) = ObjectKey::parse(subject) {
         let path = format!("/api/v1/objects/{}/{}", key.kind, encode_segment(key.name.as_str()));
         let Some(object) = client.find_one(&path)? else {
@@ -208,7 +205,8 @@ fn explained(explanation: &Value) -> Vec<String> {
         shown(explanation, "why.reason"),
         shown(explanation, "why.message")
     )];
-    told.extend(items(explanation, "chain").map(|link| format!("  {}", sentence(&shown(link, "message")))));
+    // They begin with a task's id, which is there to be copied.
+    told.extend(items(explanation, "chain").map(|link| format!("  {}.", shown(link, "message"))));
     let ruled_out: Vec<&str> = items(explanation, "ruled_out").filter_map(Value::as_str).collect();
     if !ruled_out.is_empty() {
         told.push(format!("Ruled out: {}.", ruled_out.join("; ")));
@@ -333,7 +331,7 @@ mod tests {
         });
         insta::assert_snapshot!(explained(&explanation).join("\n"), @"
         It waits because of Draining: desk/gpu0 drains: task-1. That should clear at 2026-11-21T10:00:30Z.
-          Task-1 runs on swap, about 25 s to go.
+          task-1 runs on swap, about 25 s to go.
         Ruled out: 2 runtimes without video.gen.
         1 task before it in its line.
         Expected to be done in about 1 min (between 1 min and 3 min, from 12 earlier runs).

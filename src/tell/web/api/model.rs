@@ -53,12 +53,15 @@ pub struct ModelFacts<'a> {
     pub seen: Option<&'a ModelView>,
     /// Whether it takes memory for nothing; none when that is not known.
     pub idle: Option<bool>,
+    pub last_used: Option<Timestamp>,
+    /// Of the newest run.
+    pub tokens_per_s: Option<f64>,
 }
 
 /// Every model that is declared or was seen, by runtime, declared ones first.
 #[must_use]
-pub fn all(facts: &Facts) -> Vec<ModelFacts<'_>> {
-    let mut found: BTreeMap<&Name, Vec<ModelFacts<'_>>> = BTreeMap::new();
+pub fn all<'a>(facts: &'a Facts) -> Vec<ModelFacts<'a>> {
+    let mut found: BTreeMap<&Name, Vec<ModelFacts<'a>>> = BTreeMap::new();
     let world = &facts.picture.world;
     for (object, spec) in world.models() {
         let name = &object.document.key.name;
@@ -66,7 +69,15 @@ pub fn all(facts: &Facts) -> Vec<ModelFacts<'_>> {
             let runtime = RuntimeFacts::of(facts, &served.runtime);
             let served_as = served.served_as.as_deref().unwrap_or(name.as_str());
             let seen = runtime.last_view().and_then(|view| view.model(served_as));
-            let model = ModelFacts { runtime, declared: Some((name, spec)), served_as, seen, idle: None };
+            let model = ModelFacts {
+                runtime,
+                declared: Some((name, spec)),
+                served_as,
+                seen,
+                idle: None,
+                last_used: None,
+                tokens_per_s: None,
+            };
             found.entry(runtime.name).or_default().push(model);
         }
     }
@@ -77,12 +88,29 @@ pub fn all(facts: &Facts) -> Vec<ModelFacts<'_>> {
             .models
             .iter()
             .filter(|seen| !declared.iter().any(|model| view.real_name(model.served_as) == seen.name))
-            .map(|seen| ModelFacts { runtime, declared: None, served_as: &seen.name, seen: Some(seen), idle: None })
+            .map(|seen| ModelFacts {
+                runtime,
+                declared: None,
+                served_as: &seen.name,
+                seen: Some(seen),
+                idle: None,
+                last_used: None,
+                tokens_per_s: None,
+            })
             .collect();
         declared.extend(undeclared);
     }
     let all = found.into_values().flatten();
-    all.map(|model| ModelFacts { idle: idle(facts, &model), ..model }).collect()
+    let told = |model: ModelFacts<'a>| {
+        let at = model.at();
+        ModelFacts {
+            idle: idle(facts, &model),
+            last_used: last_used(facts, &at),
+            tokens_per_s: facts.picture.speeds.get(&at).copied(),
+            ..model
+        }
+    };
+    all.map(told).collect()
 }
 
 /// Whether a model takes memory for nothing: it is loaded, no task uses it, and no loadout of its host wants it loaded.
@@ -99,6 +127,12 @@ fn idle(facts: &Facts, model: &ModelFacts<'_>) -> Option<bool> {
     }
 }
 
+/// When a task last used a model: now, while one does. None before the first since this program began.
+fn last_used(facts: &Facts, at: &ModelAt) -> Option<Timestamp> {
+    let scheduler = &facts.picture.scheduler;
+    if scheduler.in_use.contains_key(at) { Some(facts.now) } else { scheduler.last_used.get(at).copied() }
+}
+
 /// Whether a loadout of its host wants it loaded.
 fn wanted(facts: &Facts, model: &ModelFacts<'_>) -> bool {
     let (Some((name, _)), Some(runtime)) = (model.declared, model.runtime.spec) else { return false };
@@ -110,6 +144,12 @@ fn wanted(facts: &Facts, model: &ModelFacts<'_>) -> bool {
 }
 
 impl ModelFacts<'_> {
+    /// Where it is, under the runtime's own name for it.
+    fn at(&self) -> ModelAt {
+        let served_as = self.seen.map_or(self.served_as, |seen| &seen.name);
+        ModelAt { runtime: self.runtime.name.clone(), served_as: served_as.into() }
+    }
+
     #[must_use]
     pub fn name(&self) -> &str {
         self.declared.map_or(self.served_as, |(name, _)| name.as_str())
@@ -146,11 +186,11 @@ impl ModelFacts<'_> {
                 .and_then(|spec| spec.context_tokens)
                 .or_else(|| self.seen.and_then(|seen| seen.context_tokens)),
             vram_cost_gb: declared_vram.into_iter().chain(seen_vram).reduce(f64::max),
-            throughput: None,
+            throughput: self.tokens_per_s.map(|tokens_per_s| Throughput { tokens_per_s }),
             capabilities: self.capabilities().to_vec(),
             state: contract_word(self.state()),
             idle: self.idle,
-            last_used_at: None,
+            last_used_at: self.last_used,
             observed_at: self.runtime.picture.and_then(|picture| picture.view.at()),
             source: self.runtime.source(),
         }

@@ -9,7 +9,8 @@ use serde_json::Value;
 
 use crate::core::{Digest, Kind, Name, ObjectKey};
 use crate::decide::scheduler::GpuId;
-use crate::remember::store::row::{ArtifactRow, AuditRow, TaskRow};
+use crate::decide::scheduler::view::Explanation;
+use crate::remember::store::row::{ArtifactRow, AuditRow, TaskRow, TaskState};
 use crate::remember::store::{ArtifactFilter, AuditFilter, Page, TaskFilter};
 use crate::tell::web::api::artifact::{ArtifactBody, ArtifactItem, inputs_of};
 use crate::tell::web::api::drift::{self, DriftFilter, DriftRow};
@@ -165,11 +166,26 @@ async fn tasks(State(state): State<WebState>, uri: Uri) -> Answer<List<TaskStatu
     for row in &page.items {
         bare.push(task_status(&state, row).await?);
     }
+    let explained = explained(&state, &page.items).await;
     let facts = state.facts();
     let outlooks = Outlooks::of(&facts);
-    let told = bare.into_iter().zip(&page.items);
-    let items = told.map(|(status, row)| status.expecting(&outlooks, outlooks.task(row, None))).collect();
+    let told = bare.into_iter().zip(page.items.iter().zip(&explained));
+    let items =
+        told.map(|(status, (row, why))| status.expecting(&outlooks, outlooks.task(row, why.as_ref()))).collect();
     Ok(Json(List::new(items, page.next, &facts)))
+}
+
+/// Why those of a page wait of which the published head of the queue says nothing: all are asked for at once, so that a
+/// scheduler that does not answer costs no more than with one.
+async fn explained(state: &WebState, rows: &[TaskRow]) -> Vec<Option<Explanation>> {
+    let facts = state.facts();
+    let outlooks = Outlooks::of(&facts);
+    let asked = rows.iter().map(|row| {
+        let waits = matches!(row.state, TaskState::Queued | TaskState::Blocked);
+        let is_told = !waits || outlooks.waiting(&row.id).is_some();
+        async move { if is_told { None } else { state.explain(&row.id).await } }
+    });
+    futures::future::join_all(asked).await
 }
 
 async fn task(State(state): State<WebState>, Path(id): Path<String>, uri: Uri) -> Answer<TaskStatus> {
@@ -191,7 +207,7 @@ async fn why(State(state): State<WebState>, Path(id): Path<String>, uri: Uri) ->
 }
 
 async fn task_status(state: &WebState, row: &TaskRow) -> Result<TaskStatus, Problem> {
-    let attempts = state.store.attempts(&row.id).await?;
+    let attempts = state.attempts(&row.id).await?;
     Ok(TaskStatus::of(row, &attempts, &artifacts_of(state, &row.id).await?))
 }
 

@@ -83,7 +83,7 @@ pub(super) async fn tasks(State(state): State<WebState>, uri: Uri) -> Answer {
 pub(super) async fn task(State(state): State<WebState>, Path(id): Path<String>, uri: Uri) -> Answer {
     Params::read(&uri, &[])?;
     let row = find_task(&state, &id).await?;
-    let attempts = state.store.attempts(&row.id).await?;
+    let attempts = state.attempts(&row.id).await?;
     let artifacts = artifacts_of(&state, &row.id).await?;
     let explanation = state.explain(&row.id).await;
     html(Template::Task, &view::task::page(&state.facts(), &row, explanation.as_ref(), &attempts, &artifacts))
