@@ -188,14 +188,15 @@ async fn tasks(store: &Store, memory: &mut Memory) -> Result<(Vec<Stored>, HashM
     Ok((tasks, objects))
 }
 
-/// How long earlier runs took.
+/// How long earlier runs took, and how much they put out.
 async fn durations(store: &Store) -> Result<Vec<Event>, StoreError> {
-    let took = store.task_durations().await?.into_iter().map(|took| Event::Took {
-        capability: took.capability.join(" > ").into(),
-        model: took.model.and_then(|model| Name::new(&model).ok()),
-        ms: took.millis,
+    let told = store.task_durations().await?.into_iter().flat_map(|took| {
+        let capability: Arc<str> = took.capability.join(" > ").into();
+        let model = took.model.and_then(|model| Name::new(&model).ok());
+        let bytes = Event::PutOut { capability: Arc::clone(&capability), bytes: took.bytes };
+        [Event::Took { capability, model, ms: took.millis }, bytes]
     });
-    Ok(took.collect())
+    Ok(told.collect())
 }
 
 /// How long earlier loads took, for the planner and, as events, for the scheduler.

@@ -6,8 +6,8 @@ use std::time::Duration;
 use crate::act::runtime::limit::within;
 use crate::act::runtime::{Fault, Invocation, Outcome, Progress, RuntimeError};
 use crate::core::{Digest, Name, Timestamp};
-use crate::decide::dispatch::{RunFailure, RunOutcome};
-use crate::decide::scheduler::{ModelAt, Place};
+use crate::decide::dispatch::{self, RunFailure, RunOutcome};
+use crate::decide::scheduler::{Event, ModelAt, Place};
 use crate::remember::store::Yield;
 use crate::remember::store::row::{ArtifactRow, TaskRow};
 use crate::remember::vault::{ARTIFACT_BYTES_MAX, Input, Lineage, Timings};
@@ -185,6 +185,9 @@ async fn keep(
     let artifacts = kept
         .map_err(|panic| Failure::Keeping(format!("keeping the outputs broke off: {panic}")))?
         .map_err(|error| Failure::Keeping(error.to_string()))?;
+    let capability = attempt.row.spec.capability.0.join(" > ").into();
+    let bytes = artifacts.iter().map(|artifact| artifact.bytes).sum();
+    shared.inbox.input(dispatch::Input::Event(Event::PutOut { capability, bytes }));
     let declared = attempt.place.model.as_ref().map(ToString::to_string);
     Ok((declared.or(outcome.model), artifacts))
 }

@@ -203,6 +203,7 @@ impl<M: Machine> Core<M> {
             | Event::Disk { .. }
             | Event::Measured { .. }
             | Event::Took { .. }
+            | Event::PutOut { .. }
             | Event::LoadTook { .. } => self.events.push_back(event),
             Event::Depends { task, on } => self.depends(task, on),
             Event::WorldChanged(_)

@@ -112,6 +112,7 @@ pub(super) fn word(event: &Event) -> &'static str {
         Event::Disk { .. } => "Disk",
         Event::Measured { .. } => "Measured",
         Event::Took { .. } => "Took",
+        Event::PutOut { .. } => "PutOut",
         Event::LoadTook { .. } => "LoadTook",
         Event::LeaseAsked(_) => "LeaseAsked",
         Event::LeaseRenewed { .. } => "LeaseRenewed",

@@ -1,5 +1,9 @@
 //! What must be true of the state between two events, whatever happened. For tests and simulation.
 
+use std::collections::BTreeMap;
+
+use crate::core::Name;
+
 use super::decision::Holder;
 use super::id::TaskSeq;
 use super::line::Key;
@@ -30,6 +34,7 @@ impl State {
 
     fn check_tasks(&self) -> Result<(), String> {
         let (mut queued, mut blocked, mut running) = (0, 0, 0);
+        let mut promised: BTreeMap<Name, u64> = BTreeMap::new();
         for (seq, task) in &self.tasks {
             hold!(self.ids.get(&task.request.id) == Some(seq), "{} is not found by its id", task.request.id);
             match &task.stage {
@@ -52,6 +57,9 @@ impl State {
                 }
                 Stage::Running(run) => {
                     running += 1;
+                    if let Some((host, mb)) = run.promised.as_ref().map(|promised| promised.parts()) {
+                        *promised.entry(host.clone()).or_default() += mb;
+                    }
                     hold!(self.running.contains(seq), "{} runs and is not counted", task.request.id);
                     let place = &self.table.runtimes[run.runtime];
                     hold!(place.running.contains(seq), "{} runs where nobody knows", task.request.id);
@@ -66,6 +74,11 @@ impl State {
         hold!(self.queued == queued, "{} are said to be queued, {queued} are", self.queued);
         hold!(self.blocked.len() == blocked, "{} are said to be blocked, {blocked} are", self.blocked.len());
         hold!(self.running.len() == running, "{} are said to run, {running} do", self.running.len());
+        hold!(
+            self.promised_mb == promised,
+            "{:?} of disk are said to be counted on, {promised:?} are",
+            self.promised_mb
+        );
         for (id, waiters) in &self.waiters {
             hold!(!waiters.is_empty(), "nobody waits for {id}");
             let is_blocked = |seq| matches!(&self.tasks.get(seq).map(|it| &it.stage), Some(Stage::Blocked(_)));

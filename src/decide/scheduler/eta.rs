@@ -19,12 +19,14 @@ const WINDOW: usize = 64;
 /// Fewer say nothing.
 const SAMPLES_MIN: usize = 3;
 
-/// How long recent runs and loads took.
+/// How long recent runs and loads took, and how much runs put out.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Durations {
     runs: HashMap<(Arc<str>, Option<Name>), usize>,
     windows: Vec<Window>,
     loads: HashMap<ModelAt, Window>,
+    /// Bytes that runs put out, by capability.
+    sizes: HashMap<Arc<str>, Window>,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -59,7 +61,7 @@ impl Told {
     }
 }
 
-/// Three percentiles, in milliseconds.
+/// Three percentiles, in milliseconds or bytes.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Band {
     pub low: f64,
@@ -110,6 +112,17 @@ impl Durations {
 
     pub(super) fn note_load(&mut self, at: ModelAt, ms: u64) {
         self.loads.entry(at).or_default().note(ms);
+    }
+
+    pub(super) fn note_size(&mut self, capability: &Arc<str>, bytes: u64) {
+        self.sizes.entry(capability.clone()).or_default().note(bytes);
+    }
+
+    /// What nine in ten runs of a capability put out at most, in bytes.
+    pub(super) fn usual_size(&self, capability: &Arc<str>) -> Option<u64> {
+        let band = self.sizes.get(capability)?.band?;
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "it was a whole number of bytes")]
+        Some(band.high as u64)
     }
 
     fn window(&self, capability: &Arc<str>, model: Option<&Name>) -> Option<usize> {

@@ -79,6 +79,11 @@ pub enum Event {
         model: Option<Name>,
         ms: u64,
     },
+    /// How much an attempt put out, in bytes; history too, replayed at the start.
+    PutOut {
+        capability: Arc<str>,
+        bytes: u64,
+    },
     /// How long an earlier load took.
     LoadTook {
         at: ModelAt,

@@ -236,8 +236,8 @@ fn shortfall(reason: &Reason) -> Option<String> {
         Reason::VramFull { gpu, need_gb, free_gb, .. } => {
             Some(format!("{:.1} GB more VRAM on {gpu}", (need_gb - free_gb).max(0.0)))
         }
-        Reason::DiskFull { host, need_gb, free_gb } => {
-            Some(format!("{:.1} GB more disk on {host}", (need_gb - free_gb).max(0.0)))
+        Reason::DiskFull { host, need_gb, reserve_gb, free_gb } => {
+            Some(format!("{:.1} GB more disk on {host}", (need_gb + reserve_gb - free_gb).max(0.0)))
         }
         Reason::SharedSlotsFull { place, .. } => Some(format!("1 slot of {place}")),
         Reason::Priority { ahead: 1 } => Some("1 task to go first".to_owned()),

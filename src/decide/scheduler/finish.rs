@@ -42,6 +42,9 @@ impl State {
     /// Frees slot, lock and model.
     fn let_go(&mut self, seq: TaskSeq, run: &Run, now: Moment, out: &mut Vec<Decision>) {
         self.running.remove(&seq);
+        if let Some(promised) = &run.promised {
+            self.give_disk_back(promised);
+        }
         self.table.runtimes[run.runtime].running.remove(&seq);
         if let Some(model) = run.model {
             let entry = &mut self.table.models[model];

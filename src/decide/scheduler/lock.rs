@@ -61,12 +61,21 @@ impl State {
         self.gpu_dirty(gpu);
     }
 
-    /// Loads what made way, the copilot first. What no longer fits or is no longer wanted is let go.
+    /// Loads what made way, the copilot first. What no longer fits or is no longer wanted is let go. Whoever was held back for
+    /// it, and is no longer, is looked at once more.
     pub(super) fn restore(&mut self, gpu: GpuIx, out: &mut Vec<Decision>) {
+        let held_back = std::mem::take(&mut self.table.gpus[gpu].in_the_way);
+        self.bring_back(gpu, out);
+        if !held_back.is_subset(&self.table.gpus[gpu].in_the_way) {
+            self.dirty.extend(self.table.gpus[gpu].awake.iter().copied());
+            self.walks.insert(gpu);
+        }
+    }
+
+    fn bring_back(&mut self, gpu: GpuIx, out: &mut Vec<Decision>) {
         if self.is_broken(super::broken::Rule::DisplacedForgotten) {
             self.table.gpus[gpu].displaced.clear();
         }
-        self.table.gpus[gpu].in_the_way.clear();
         if self.table.gpus[gpu].lock != Lock::Shared || self.unseen_on(gpu).is_some() {
             return;
         }

@@ -9,6 +9,7 @@ mod check;
 mod claim;
 pub mod config;
 pub mod decision;
+mod disk;
 mod dispatch;
 mod eta;
 pub mod event;

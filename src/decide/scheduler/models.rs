@@ -174,16 +174,6 @@ impl State {
         }
     }
 
-    pub(super) fn disk(&mut self, host: Name, free_gb: Option<f64>) {
-        match free_gb.filter(|gb| gb.is_finite()) {
-            Some(gb) => drop(self.free_disk_gb.insert(host, gb)),
-            None => drop(self.free_disk_gb.remove(&host)),
-        }
-        // Only tasks that name the size of their result look at it.
-        let Self { dirty, lines, .. } = self;
-        dirty.extend(lines.busy().filter(|(_, line)| line.key.output_mb > 0).map(|(ix, _)| ix));
-    }
-
     pub(super) fn measured(&mut self, at: &ModelAt, gb: f64, out: &mut Vec<Decision>) {
         let Some(ix) = self.table.model(at) else { return };
         if !gb.is_finite() || gb < 0.0 {

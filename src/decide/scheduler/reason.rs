@@ -59,6 +59,8 @@ pub enum Reason {
     DiskFull {
         host: Name,
         need_gb: f64,
+        reserve_gb: f64,
+        /// Less what running tasks are expected to put out.
         free_gb: f64,
     },
     /// Until then, on the steady clock, unless it is renewed.
@@ -211,8 +213,13 @@ impl Reason {
                 let sums = format!("{need}, {free} and {evictable_gb:.1} GB could make way: {short:.1} GB short");
                 (sums, None)
             }
-            Self::DiskFull { host, need_gb, free_gb } => {
-                (format!("needs {need_gb:.1} GB of disk on {host}, {free_gb:.1} GB are free"), None)
+            Self::DiskFull { host, need_gb, reserve_gb, free_gb } => {
+                let sums = format!(
+                    "needs {need_gb:.1} GB of disk on {host} beside the {reserve_gb:.1} GB that stay free, {:.1} GB are \
+                     free",
+                    free_gb.max(0.0)
+                );
+                (sums, None)
             }
             Self::Leased { gpu, holder, until_ms } => {
                 let until = now.wall_at(*until_ms);

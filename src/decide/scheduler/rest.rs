@@ -22,7 +22,7 @@ impl State {
                 Some(Reason::Draining { .. } | Reason::ExclusiveHeld { .. } | Reason::Leased { .. }) => true,
                 _ => false,
             };
-        if is_closed && entry.key.output_mb == 0 && entry.rests.is_none() {
+        if is_closed && entry.rests.is_none() {
             self.table.gpus[gpu].awake.remove(&line);
             self.table.gpus[gpu].resting.insert((key, line));
             self.lines[line].rests = Some(key);

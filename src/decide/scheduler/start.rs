@@ -52,7 +52,7 @@ impl State {
         now: Moment,
         out: &mut Vec<Decision>,
     ) -> Result<Choice, Reason> {
-        let (force, output_gb) = (self.lines[line].key.force, self.lines[line].key.output_mb as f64 / 1_000.0);
+        let (force, output_mb) = (self.lines[line].key.force, self.expected_mb(line));
         let mut best: Option<(u8, Reason)> = None;
         let mut load: Option<(Choice, ModelIx)> = None;
         for at in 0..self.lines[line].plan.choices.len() {
@@ -60,7 +60,7 @@ impl State {
             if choice.exclusive {
                 continue;
             }
-            let verdict = match self.blocked_there(choice, output_gb) {
+            let verdict = match self.blocked_there(choice, output_mb) {
                 Some(reason) => Verdict::No(reason),
                 None => self.shared_verdict(key, choice, now),
             };
@@ -84,7 +84,7 @@ impl State {
             return Err(self.load_for(key, choice, model, now, out));
         }
         for choice in self.exclusive_choices(line, key) {
-            let verdict = match self.blocked_there(choice, output_gb) {
+            let verdict = match self.blocked_there(choice, output_mb) {
                 Some(reason) => Verdict::No(reason),
                 None if is_underway(&best) => break,
                 None => self.exclusive_verdict(key, choice, force, now, out),
@@ -125,7 +125,7 @@ impl State {
     }
 
     /// What speaks against a place whatever the lock says.
-    pub(super) fn blocked_there(&self, choice: Choice, output_gb: f64) -> Option<Reason> {
+    pub(super) fn blocked_there(&self, choice: Choice, output_mb: u64) -> Option<Reason> {
         let runtime = &self.table.runtimes[choice.runtime];
         let config = runtime.config.as_ref()?;
         if runtime.policy.paused || runtime.policy.draining {
@@ -144,12 +144,8 @@ impl State {
                 return Some(Reason::RuntimeDown { runtime: name, since: Some(*since), why });
             }
         }
-        if let Some(free_gb) = self.free_disk_gb.get(&config.host).filter(|_| output_gb > 0.0) {
-            let reserve = self.config.hosts.get(&config.host).map_or(0.0, |host| host.reserve_disk_gb);
-            if output_gb + reserve > *free_gb {
-                let (host, need_gb) = (config.host.clone(), output_gb + reserve);
-                return Some(Reason::DiskFull { host, need_gb, free_gb: *free_gb });
-            }
+        if let Some(reason) = self.disk_is_full(&config.host, output_mb) {
+            return Some(reason);
         }
         let limit = config.slots as usize + usize::from(self.is_broken(super::broken::Rule::OneSlotTooMany));
         if runtime.running.len() >= limit {
@@ -230,6 +226,7 @@ impl State {
         // Who was told last was the one that starts now.
         self.lines[line].reason = None;
         let window = self.window_of_run(line, choice);
+        let promised = self.promise_disk(line, choice.runtime);
         let runtime = &mut self.table.runtimes[choice.runtime];
         runtime.running.insert(seq);
         let gpu = runtime.gpu;
@@ -265,6 +262,7 @@ impl State {
             exclusive: choice.exclusive,
             capability,
             window,
+            promised,
             since: now,
             is_stopping: false,
         };

@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use super::config::Config;
 use super::decision::Decision;
+use super::disk::Promised;
 use super::eta::{Durations, Told};
 use super::event::{End, Event, Over, Request};
 use super::hash::{ById, ByTask};
@@ -45,6 +46,8 @@ pub struct State {
     pub(super) leases_asked: u64,
     pub(super) timers: Timers,
     pub(super) free_disk_gb: BTreeMap<crate::core::Name, f64>,
+    /// What running tasks are expected to put out, by host, in thousandths of a GB. None is zero.
+    pub(super) promised_mb: BTreeMap<crate::core::Name, u64>,
     pub(super) durations: Durations,
     pub(super) coverage: Coverage,
     /// Tasks that ended in this event, by id: who depends on them is still to be told.
@@ -114,6 +117,8 @@ pub(super) struct Run {
     pub capability: Arc<str>,
     /// Where durations of its work are kept, once there are any.
     pub window: Option<usize>,
+    /// Disk space that is counted on for it.
+    pub promised: Option<Box<Promised>>,
     pub since: Moment,
     pub is_stopping: bool,
 }
@@ -155,6 +160,7 @@ impl State {
             Event::Disk { host, free_gb } => self.disk(host, free_gb),
             Event::Measured { at, gb } => self.measured(&at, gb, out),
             Event::Took { capability, model, ms } => self.took(&capability, model, ms),
+            Event::PutOut { capability, bytes } => self.put_out(&capability, bytes),
             Event::LoadTook { at, ms } => self.durations.note_load(at, ms),
             Event::LeaseAsked(asked) => self.ask_lease(*asked, now, out),
             Event::LeaseRenewed { id, ttl_ms } => self.renew_lease(&id, ttl_ms, now),

@@ -181,6 +181,7 @@ async fn an_attempt_keeps_where_it_ran_and_what_it_left() {
     let took = store.task_durations().await.unwrap();
     assert_eq!(took.len(), 1);
     assert_eq!((took[0].capability.clone(), took[0].model.as_deref()), (row.spec.capability.0, Some("qwen2.5")));
+    assert!(took[0].bytes > 0, "what it put out is told too");
 }
 
 #[tokio::test]

@@ -31,12 +31,14 @@ pub struct Open {
     pub object: Option<ObjectKey>,
 }
 
-/// How long a finished task took.
+/// How long a finished task took, and how much it put out.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Took {
     pub capability: Vec<String>,
     pub model: Option<String>,
     pub millis: u64,
+    /// All its artifacts together.
+    pub bytes: u64,
 }
 
 impl Store {
@@ -72,7 +74,8 @@ impl Store {
     /// See [`Error`].
     pub async fn task_durations(&self) -> Result<Vec<Took>, Error> {
         self.read(|conn| {
-            let select = "SELECT json_extract(t.spec, '$.capability'), a.model, a.started_at, a.finished_at
+            let select = "SELECT json_extract(t.spec, '$.capability'), a.model, a.started_at, a.finished_at,
+                (SELECT coalesce(sum(bytes), 0) FROM artifact WHERE artifact.task = t.id)
                 FROM task t JOIN attempt a ON a.task = t.id AND a.number = t.attempts
                 WHERE t.state = 'done' ORDER BY t.seq DESC LIMIT ?1";
             let mut found = sql::all(conn, select, [DURATIONS_MAX], |row| {
@@ -81,7 +84,7 @@ impl Store {
                 let (started, finished) = (columns.time()?, columns.time()?);
                 // One is a bare word, a list is JSON.
                 let capability = serde_json::from_str::<OneOrMany>(&capability).map_or(vec![capability], |many| many.0);
-                Ok(Took { capability, model, millis: millis_since(started, finished) })
+                Ok(Took { capability, model, millis: millis_since(started, finished), bytes: columns.count()? })
             })?;
             found.reverse();
             Ok(found)

@@ -247,6 +247,24 @@ fn what_can_never_fit_fails_at_once_with_its_sums() {
     assert_eq!(of(&daemon, "fail", &id).len(), 1);
 }
 
+#[test]
+fn a_host_that_keeps_more_disk_free_than_there_is_starts_nothing_until_a_commit_asks_for_less() {
+    let desk = Desk::new();
+    desk.place.edit("manifests/desk.yaml", "{vramGb: 1}", "{vramGb: 1, diskGb: 9000000}");
+    desk.place.commit("Keep more free than there is");
+    let daemon = desk.up();
+    let id = daemon.submit(&chat()).remove(0);
+    let task = daemon.until_waits(&id, "DiskFull");
+    let message = task["why"]["message"].as_str().unwrap();
+    assert!(message.contains("on desk beside the 9000000.0 GB that stay free"), "{message}");
+
+    desk.place.edit("manifests/desk.yaml", "diskGb: 9000000", "diskGb: 0");
+    desk.place.commit("Keep nothing free");
+    daemon.until_task(&id, "runs", is("running"));
+    desk.swap.open("chat");
+    daemon.until_task(&id, "is done", is("done"));
+}
+
 /// A committed Task that says so many words.
 fn committed(name: &str, words: &str, on: &str) -> String {
     format!(

@@ -28,7 +28,10 @@ pub(super) struct Ledger {
     pub leases: BTreeMap<LeaseId, (LeaseRequest, bool)>,
     pub foreign: BTreeMap<GpuId, f64>,
     pub down: BTreeSet<Name>,
+    /// Pinned models that have to come back.
     pub displaced: BTreeSet<ModelAt>,
+    /// Pinned models that were sent away and may come back: others may be held back for them.
+    pub made_way: BTreeSet<ModelAt>,
     pub locks: BTreeMap<GpuId, LockMode>,
 }
 
@@ -178,6 +181,7 @@ impl Ledger {
         self.resident.insert(at.clone(), false);
         self.loading.insert(at.clone());
         self.displaced.remove(at);
+        self.made_way.remove(at);
         if let Some(gpu) = Self::gpu_of(config, at) {
             assert!(self.fits(&gpu, config), "{at} is loaded where it does not fit");
         }
@@ -207,6 +211,7 @@ impl Ledger {
             let shielded = pin == Some(Pin::Copilot) && config.hosts[host].policy.copilot_persistent;
             assert!(!shielded || force, "the copilot is shielded");
             self.displaced.insert(at.clone());
+            self.made_way.insert(at.clone());
         }
     }
 }

@@ -259,6 +259,33 @@ fn a_result_that_the_disk_has_no_room_for_waits() {
 }
 
 #[test]
+fn what_a_host_keeps_free_counts_also_for_tasks_of_which_nobody_knows_what_they_put_out() {
+    let mut desk = Desk::new(|config| config.hosts.get_mut(&name("desk")).unwrap().reserve_disk_gb = 10.0);
+    desk.apply(Event::Disk { host: name("desk"), free_gb: Some(9.9) });
+    let (task, _) = desk.submit("audio.tts", |_| {});
+    let why = desk.state.why(task, desk.now).unwrap().view(desk.now);
+    let told = "needs 0.0 GB of disk on desk beside the 10.0 GB that stay free, 9.9 GB are free";
+    assert_eq!((why.reason, why.message.as_str()), ("DiskFull", told));
+    assert_eq!(started(&desk.apply(Event::Disk { host: name("desk"), free_gb: None })), [task.0], "nobody knows");
+}
+
+#[test]
+fn what_recent_runs_put_out_is_expected_of_the_next_ones_and_counted_on_while_they_run() {
+    let mut desk = Desk::new(|config| config.hosts.get_mut(&name("desk")).unwrap().reserve_disk_gb = 10.0);
+    desk.apply(Event::Disk { host: name("desk"), free_gb: Some(20.0) });
+    for gb in [1, 4, 2] {
+        desk.apply(Event::PutOut { capability: "audio.tts".into(), bytes: gb << 30 });
+    }
+    let (first, decisions) = desk.submit("audio.tts", |_| {});
+    assert_eq!(started(&decisions), [first.0], "4 + 10 of 20 GB");
+    desk.apply(Event::Disk { host: name("desk"), free_gb: Some(17.9) });
+    let (second, _) = desk.submit("audio.tts", |_| {});
+    let expected = Reason::DiskFull { host: name("desk"), need_gb: 4.0, reserve_gb: 10.0, free_gb: 17.9 - 4.0 };
+    assert_eq!(desk.state.why(second, desk.now), Some(expected));
+    assert_eq!(started(&desk.done(first)), [second.0], "what the first put out is seen on the disk from now on");
+}
+
+#[test]
 fn a_measured_size_that_can_never_fit_ends_the_wait() {
     let mut desk = Desk::new(|_| {});
     desk.apply(Event::ForeignUse { gpu: gpu0(), gb: Some(20.0) });

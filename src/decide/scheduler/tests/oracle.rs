@@ -113,7 +113,7 @@ impl Play {
                     continue;
                 };
                 let returning =
-                    self.ledger.displaced.iter().any(|at| self.config.runtimes[&at.runtime].gpu.as_ref() == Some(gpu));
+                    self.ledger.made_way.iter().any(|at| self.config.runtimes[&at.runtime].gpu.as_ref() == Some(gpu));
                 if !is_first || leased.contains(&gpu) || returning || request.force {
                     continue;
                 }

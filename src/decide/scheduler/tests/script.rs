@@ -239,7 +239,8 @@ impl Play {
             assert!(self.state.why(*seq, now).is_none(), "{seq:?} runs and has a reason after {told}");
         }
         if let Err(who) = self.look_for_idleness(now) {
-            panic!("{who} after {told}");
+            let waiting: Vec<_> = self.ledger.waiting.keys().map(|seq| (seq.0, self.state.why(*seq, now))).collect();
+            panic!("{who} after {told}; they are told {waiting:?}");
         }
         let counts = self.state.view(now, 0).counts;
         assert_eq!(
