@@ -26,6 +26,8 @@ pub struct Stamp {
     pub at: Timestamp,
     /// `main@sha1:…` in force.
     pub revision: Option<String>,
+    /// The reason of the audit entry, where more is known of it than the record says.
+    pub because: Option<String>,
 }
 
 /// What an attempt leaves beside its end.
@@ -181,7 +183,7 @@ fn entry(record: &Record, stamp: &Stamp) -> Option<AuditEntry> {
         actor: audit.actor,
         verb: audit.verb.to_owned(),
         object: audit.object,
-        reason: audit.reason,
+        reason: stamp.because.clone().unwrap_or(audit.reason),
         result: audit.result,
         before: None,
         after: audit.after,
