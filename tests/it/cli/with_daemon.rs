@@ -186,6 +186,25 @@ fn why_tells_sentences_about_an_object() {
 }
 
 #[test]
+fn a_program_that_does_not_start_leaves_as_in_a_shell_and_the_gpu_is_given_back() {
+    let lease = json!({"id": "lease-1", "gpus": ["desk/gpu0"], "granted": true});
+    let answers =
+        Answers::default().with("POST /v1/leases", 201, lease).with("POST /v1/leases/lease-1/release", 200, json!({}));
+    let (context, daemon) = start(answers);
+    context.write("notes.txt", "no program");
+    for (program, code, told) in [
+        ("/no/such/program", 127, "error: there is no such program\n  at: /no/such/program\n"),
+        ("arcology-has-no-such-program", 127, "there is no such program"),
+        ("./notes.txt", 126, "error: it cannot be started: "),
+    ] {
+        let ran = context.run(&["lease", "run", "--gpu", "desk/gpu0", "--purpose", "bench", "--", program]);
+        assert_eq!((ran.code, ran.out.as_str()), (code, ""), "{program}: {}", ran.err);
+        assert!(ran.err.contains(told), "{program}: {}", ran.err);
+        assert_eq!(daemon.asked().last().unwrap().0, "POST /v1/leases/lease-1/release", "{program}");
+    }
+}
+
+#[test]
 fn a_plan_starts_from_what_the_daemon_has_applied() {
     let context = Context::with_repository();
     let head = std::fs::read_to_string(context.path(".git/refs/heads/main")).unwrap().trim().to_owned();
