@@ -23,7 +23,7 @@ use crate::decide::reconcile::{
 use crate::decide::scheduler::{ClaimVerb, ModelAt};
 use crate::declare::manifest::Spec;
 use crate::remember::store::row::{InventoryRow, JournalRow};
-use crate::remember::store::{AuditEntry, Effects, NewIntent};
+use crate::remember::store::{ARCOLOGY, AuditEntry, Effects, NewIntent};
 
 use super::dispatch::{Refusal, effect};
 use super::observe;
@@ -339,10 +339,20 @@ async fn act(shared: &Arc<Shared>, intent: &Intent) -> Result<(), Trouble> {
             effect::carry_out(shared, runtime, served_as, claim_verb(verb)).await.map_err(trouble)
         }
         (Target::Task { id }, Verb::Enqueue) => intake::enqueue_committed(shared, &intent.object, id).await,
-        (Target::Task { id }, Verb::Cancel) => intake::cancel(shared, id, "arcology", &intent.reason).await,
+        (Target::Task { id }, Verb::Cancel) => {
+            intake::cancel(shared, id, ARCOLOGY, &in_revision(shared, &intent.reason)).await
+        }
         (Target::Model { .. }, Verb::Enqueue | Verb::Cancel) | (Target::Task { .. }, Verb::Load | Verb::Unload) => {
             Err(Trouble::Task(format!("{} makes no sense for {}", intent.verb.as_str(), intent.target)))
         }
+    }
+}
+
+/// A reason that rests on what Git says, with the revision that is in force.
+fn in_revision(shared: &Shared, reason: &str) -> String {
+    match &shared.memory().world.revision {
+        Some(revision) => format!("{reason} (revision {}@{})", revision.branch, revision.commit.sha.short()),
+        None => reason.to_owned(),
     }
 }
 

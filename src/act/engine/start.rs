@@ -22,6 +22,7 @@ use crate::remember::store::{self, Store};
 use crate::remember::vault::{self, Vault};
 
 use super::dispatch::Inbox;
+use super::dispatch::lessees::Lessees;
 use super::handle::Handle;
 use super::recover::{Recovered, recover};
 use super::shared::{Parts, Shared};
@@ -119,6 +120,7 @@ impl Engine {
         let controller =
             Controller::new(controller::Options { run_deadline: RUN_DEADLINE, ..controller::Options::default() });
         let now = Moment { steady_ms: steady.steady_ms(), wall: clock.now() };
+        let lessees = Lessees::taken_up(restored.leases.iter().map(|stored| &stored.request));
         let (core, ops) = Core::recover(State::new(), restored, now);
         let (inbox, messages) = Inbox::new();
         inbox.begin(core.tasks());
@@ -144,7 +146,7 @@ impl Engine {
         let mut parts = JoinSet::new();
         parts.spawn(publish::run(Arc::clone(&shared)));
         parts.spawn(dispatch::pen::run(Arc::clone(&shared), sheets));
-        let work = dispatch::work::Parts { core, ops, objects, inbox: messages, pen };
+        let work = dispatch::work::Parts { core, ops, objects, lessees, inbox: messages, pen };
         parts.spawn(dispatch::work::run(Arc::clone(&shared), work));
         parts.spawn(measure::run(Arc::clone(&shared), telemetry));
         let reconciling = Arc::clone(&shared);

@@ -82,7 +82,7 @@ pub fn refused(reason: &Reason, now: Moment) -> Hold {
         Reason::ExclusiveHeld { owner, .. } => (HoldReason::Lock, Some(owner.to_string())),
         Reason::Draining { by, .. } => (HoldReason::Lock, Some(by.to_string())),
         Reason::InUse { by, .. } => (HoldReason::Lock, by.first().map(ToString::to_string)),
-        Reason::Paused { policy } => (HoldReason::Paused, Some(policy.clone())),
+        Reason::Paused { policy: halt } => (HoldReason::Paused, Some(halt.policy.clone())),
         Reason::Backoff { .. } => (HoldReason::Backoff, None),
         Reason::Dependency { .. }
         | Reason::NotBefore { .. }

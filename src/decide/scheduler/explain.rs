@@ -205,7 +205,7 @@ impl State {
                     None => format!("{holder} giving it back"),
                 })
             }
-            Reason::Paused { policy } => Some(format!("`paused: false` and `draining: false` in {policy}")),
+            Reason::Paused { policy: halt } => Some(halt.cure()),
             Reason::Priority { .. } => Some("a higher `priority`".to_owned()),
         }
     }

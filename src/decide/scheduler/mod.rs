@@ -46,6 +46,6 @@ pub use config::{Config, GpuConfig, HostConfig, ModelConfig, Pin, RuntimeConfig}
 pub use decision::{Decision, FailCode, Holder, LockMode, Place};
 pub use event::{ClaimVerb, Dependency, End, Event, LeaseRequest, Over, Request, RuntimeSeen};
 pub use id::{GpuId, LeaseId, ModelAt, Moment, TaskSeq};
-pub use reason::Reason;
+pub use reason::{Halt, Reason};
 pub use state::State;
 pub use view::SchedulerView;

@@ -7,6 +7,43 @@ use crate::core::{Name, Timestamp};
 use super::id::{GpuId, ModelAt, Moment};
 use super::view::WhyView;
 
+/// A policy that lets nothing start, and by which of its two fields.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Halt {
+    /// `Policy/NAME`.
+    pub policy: String,
+    pub paused: bool,
+    pub draining: bool,
+}
+
+/// A policy that says `paused: true`.
+impl From<&str> for Halt {
+    fn from(policy: &str) -> Self {
+        Self { policy: policy.to_owned(), paused: true, draining: false }
+    }
+}
+
+impl Halt {
+    /// What stands in the policy's manifest, most telling first.
+    fn state(&self) -> &'static str {
+        match (self.paused, self.draining) {
+            (true, true) => "paused, and draining too",
+            (false, true) => "draining",
+            (_, false) => "paused",
+        }
+    }
+
+    /// What its manifest would have to say for something to start.
+    pub(super) fn cure(&self) -> String {
+        let fields = match (self.paused, self.draining) {
+            (true, true) => "`paused: false` and `draining: false`",
+            (false, true) => "`draining: false`",
+            (_, false) => "`paused: false`",
+        };
+        format!("{fields} in {}", self.policy)
+    }
+}
+
 /// Why a task waits now. Holders and owners are named by task id or `lease ID (PURPOSE)`.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Reason {
@@ -70,7 +107,7 @@ pub enum Reason {
         until_ms: u64,
     },
     Paused {
-        policy: String,
+        policy: Halt,
     },
     Priority {
         ahead: u64,
@@ -225,7 +262,7 @@ impl Reason {
                 let until = now.wall_at(*until_ms);
                 (format!("{holder} has {gpu} until {until}, unless it is renewed"), Some(until))
             }
-            Self::Paused { policy } => (format!("{policy} is paused or draining: nothing starts"), None),
+            Self::Paused { policy: halt } => (format!("{} is {}: nothing starts", halt.policy, halt.state()), None),
             Self::Priority { ahead: 1 } => ("one task goes first".to_owned(), None),
             Self::Priority { ahead } => (format!("{ahead} tasks go first"), None),
             Self::Backoff { until_ms, failed } => {

@@ -7,7 +7,7 @@ use super::dispatch::Look;
 use super::id::{Moment, TaskSeq};
 use super::line::{Choice, Key, LineIx};
 use super::memory::LookedFor;
-use super::reason::Reason;
+use super::reason::{Halt, Reason};
 use super::state::{Run, Stage, State};
 use super::table::{GpuIx, Link, Lock, ModelIx, Phase};
 
@@ -131,7 +131,8 @@ impl State {
         if runtime.policy.paused || runtime.policy.draining {
             let source = runtime.policy.sources.first();
             let policy = source.map_or_else(|| "the policy".to_owned(), |name| format!("Policy/{name}"));
-            return Some(Reason::Paused { policy });
+            let (paused, draining) = (runtime.policy.paused, runtime.policy.draining);
+            return Some(Reason::Paused { policy: Halt { policy, paused, draining } });
         }
         match &runtime.link {
             Link::Up { .. } => {}

@@ -20,12 +20,17 @@ use super::task_outcome::TaskOutcome;
 use super::writer::Durability;
 use super::{Effects, NewIntent, journal, sql};
 
+/// How Arcology itself is called where others are told who did something.
+pub const ARCOLOGY: &str = "arcology";
+
 /// What a step is written with beside its record.
 #[derive(Clone, Debug)]
 pub struct Stamp {
     pub at: Timestamp,
     /// `main@sha1:…` in force.
     pub revision: Option<String>,
+    /// The reason of the audit entry, where more is known of it than the record says.
+    pub because: Option<String>,
 }
 
 /// What an attempt leaves beside its end.
@@ -57,8 +62,8 @@ impl Store {
                 let error = error_of(code.as_str(), message);
                 self.waiting_end(id.to_string(), TaskState::Error, error, at, entry).await
             }
-            Record::Cancel { id, by, .. } => {
-                let error = error_of("cancelled", format!("cancelled by {by}"));
+            Record::Cancel { id, by, reason, .. } => {
+                let error = error_of("cancelled", cancelled_words(&by, &reason));
                 self.waiting_end(id.to_string(), TaskState::Cancelled, error, at, entry).await
             }
             Record::Reroute { id, runtime, model, .. } => {
@@ -181,7 +186,7 @@ fn entry(record: &Record, stamp: &Stamp) -> Option<AuditEntry> {
         actor: audit.actor,
         verb: audit.verb.to_owned(),
         object: audit.object,
-        reason: audit.reason,
+        reason: stamp.because.clone().unwrap_or(audit.reason),
         result: audit.result,
         before: None,
         after: audit.after,
@@ -214,13 +219,25 @@ fn outcome_of(end: &AttemptEnd, model: Option<String>, artifacts: Vec<ArtifactRo
     match end {
         AttemptEnd::Done => TaskOutcome::Done { model, artifacts },
         AttemptEnd::Failed { code, message } => TaskOutcome::Error(error_of(code, message.clone())),
-        AttemptEnd::Cancelled { .. } => TaskOutcome::Cancelled,
+        AttemptEnd::Cancelled { by, reason } => {
+            TaskOutcome::Cancelled(error_of("cancelled", cancelled_words(by, reason)))
+        }
         AttemptEnd::Interrupted { .. } => TaskOutcome::Interrupted,
         AttemptEnd::Again { retry_at, code, message } => {
             let words = format!("{message}; tried again");
             let why = Why { reason: "Backoff".to_owned(), message: words, clears_at: Some(*retry_at) };
             TaskOutcome::Requeue { why, error: Some(error_of(code, message.clone())) }
         }
+    }
+}
+
+/// What is told of a cancelled task. A person's own words are for the audit; nobody else knows why Arcology did it.
+#[must_use]
+pub fn cancelled_words(by: &str, reason: &str) -> String {
+    if by == ARCOLOGY && !reason.is_empty() {
+        format!("cancelled by {by}: {reason}")
+    } else {
+        format!("cancelled by {by}")
     }
 }
 

@@ -17,7 +17,7 @@ use super::{AuditFilter, Error, NewTask, Page, Stamp, Store, Yield};
 const TASKS: u64 = 4;
 
 fn stamp() -> Stamp {
-    Stamp { at: at(9), revision: Some("main@sha1:1".into()) }
+    Stamp { at: at(9), revision: Some("main@sha1:1".into()), because: None }
 }
 
 async fn write(store: &Store, record: Record) -> Result<(), Error> {

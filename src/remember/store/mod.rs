@@ -54,7 +54,7 @@ mod writer;
 pub use archive::Archive;
 pub use artifact::ArtifactFilter;
 pub use audit::{AuditEntry, AuditFilter};
-pub use dispatch::{Stamp, Yield};
+pub use dispatch::{ARCOLOGY, Stamp, Yield, cancelled_words};
 pub use error::Error;
 pub use handle::{Answer, Store};
 pub use inspect::{Inspected, inspect};

@@ -304,7 +304,7 @@ mod tests {
         let table = [
             (TaskOutcome::Done { model: None, artifacts: Vec::new() }, "done", TaskState::Done, None),
             (TaskOutcome::Error(error("timeout")), "error", TaskState::Error, Some("timeout")),
-            (TaskOutcome::Cancelled, "cancelled", TaskState::Cancelled, None),
+            (TaskOutcome::Cancelled(error("cancelled")), "cancelled", TaskState::Cancelled, Some("cancelled")),
             (TaskOutcome::Interrupted, "interrupted", TaskState::Queued, None),
             (TaskOutcome::Requeue { why: why.clone(), error: None }, "interrupted", TaskState::Queued, None),
             (TaskOutcome::Requeue { why, error: Some(error("timeout")) }, "error", TaskState::Queued, None),
@@ -344,7 +344,9 @@ mod tests {
         let cancel = store.task_cancel("task-1", at(6), "uid 1000", audit("cancel", "task-1")).await;
         assert!(matches!(cancel, Err(Error::Conflict { .. })));
         assert!(matches!(store.task_block("task-1", true, None).await, Err(Error::Conflict { .. })));
-        let stale = store.task_finish("task-1", 2, TaskOutcome::Cancelled, "", at(6), audit("run", "task-1")).await;
+        let stale = store
+            .task_finish("task-1", 2, TaskOutcome::Cancelled(error("cancelled")), "", at(6), audit("run", "task-1"))
+            .await;
         assert!(matches!(stale, Err(Error::Conflict { .. })));
         assert!(matches!(store.task_start("nope", None, None, Vec::new(), at(6)).await, Err(Error::NotFound { .. })));
         assert_eq!(store.task("task-1").await.unwrap(), before);

@@ -12,8 +12,8 @@ pub enum TaskOutcome {
     Done { model: Option<String>, artifacts: Vec<ArtifactRow> },
     /// It failed for good.
     Error(TaskError),
-    /// Somebody cancelled it while it ran.
-    Cancelled,
+    /// Somebody cancelled it while it ran; who and why.
+    Cancelled(TaskError),
     /// The attempt was cut short, by a restart for example; the task waits for the next one.
     Interrupted,
     /// The attempt came to nothing, `error` says how if it failed, and the task waits for the next one.
@@ -35,15 +35,15 @@ impl<'a> Ending<'a> {
         let (attempt_state, task_state) = match outcome {
             TaskOutcome::Done { .. } => ("done", TaskState::Done),
             TaskOutcome::Error(_) => ("error", TaskState::Error),
-            TaskOutcome::Cancelled => ("cancelled", TaskState::Cancelled),
+            TaskOutcome::Cancelled(_) => ("cancelled", TaskState::Cancelled),
             TaskOutcome::Interrupted | TaskOutcome::Requeue { error: None, .. } => ("interrupted", TaskState::Queued),
             TaskOutcome::Requeue { error: Some(_), .. } => ("error", TaskState::Queued),
         };
         let none = Self { attempt_state, attempt_error: None, task_state, why: None, model: None, artifacts: &[] };
         match outcome {
             TaskOutcome::Done { model, artifacts } => Self { model: model.as_deref(), artifacts, ..none },
-            TaskOutcome::Error(error) => Self { attempt_error: Some(error), ..none },
-            TaskOutcome::Cancelled | TaskOutcome::Interrupted => none,
+            TaskOutcome::Error(error) | TaskOutcome::Cancelled(error) => Self { attempt_error: Some(error), ..none },
+            TaskOutcome::Interrupted => none,
             TaskOutcome::Requeue { why, error } => Self { why: Some(why), attempt_error: error.as_ref(), ..none },
         }
     }

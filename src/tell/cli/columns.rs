@@ -99,7 +99,7 @@ fn host(row: &Value, now: Timestamp) -> Vec<Cell> {
     ]
 }
 
-const TASK: [&str; 6] = ["ID", "STATE", "RUNTIME", "MODEL", "AGE", "WHY"];
+const TASK: [&str; 7] = ["ID", "STATE", "CAPABILITY", "RUNTIME", "MODEL", "AGE", "WHY"];
 
 fn task(row: &Value, now: Timestamp) -> Vec<Cell> {
     let why = match (text(row, "error.code"), text(row, "why.reason")) {
@@ -110,6 +110,7 @@ fn task(row: &Value, now: Timestamp) -> Vec<Cell> {
     vec![
         shown(row, "id").into(),
         judged(&shown(row, "state")),
+        shown(row, "capability").into(),
         shown(row, "runtime_assigned").into(),
         shown(row, "model_used").into(),
         ago_shown(row, "created_at", now).into(),
@@ -194,16 +195,16 @@ mod tests {
     #[test]
     fn tasks_show_why_they_wait_or_failed() {
         let rows = [
-            json!({"id": "task-1", "state": "queued", "created_at": "2026-11-21T10:04:30Z",
+            json!({"id": "task-1", "state": "queued", "capability": "text.summarize", "created_at": "2026-11-21T10:04:30Z",
                 "why": {"reason": "Paused", "message": "the policy default says paused"}}),
-            json!({"id": "task-2", "state": "error",
+            json!({"id": "task-2", "state": "error", "capability": "ocr.pdf",
                 "runtime_assigned": "builtin", "created_at": "2026-11-21T09:05:00Z",
                 "error": {"code": "bad_input", "message": "the PDF has no text"}}),
         ];
         insta::assert_snapshot!(render(Subject::Tasks, &rows), @"
-        ID      STATE   RUNTIME  MODEL  AGE   WHY
-        task-1  queued  -        -      30 s  Paused: the policy default says paused
-        task-2  error   builtin  -      1 h   bad_input: the PDF has no text
+        ID      STATE   CAPABILITY      RUNTIME  MODEL  AGE   WHY
+        task-1  queued  text.summarize  -        -      30 s  Paused: the policy default says paused
+        task-2  error   ocr.pdf         builtin  -      1 h   bad_input: the PDF has no text
         ");
     }
 }

@@ -6,7 +6,7 @@ use std::ops::RangeInclusive;
 
 use axum::extract::rejection::JsonRejection;
 use axum::extract::{ConnectInfo, DefaultBodyLimit, State};
-use axum::http::StatusCode;
+use axum::http::{Method, StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
@@ -16,11 +16,11 @@ use serde_json::json;
 use crate::act::engine::Handle;
 use crate::act::engine::carry_out::Trouble;
 use crate::act::engine::dispatch::Refusal;
-use crate::core::Name;
+use crate::core::{Name, text};
 use crate::declare::manifest::kind::capability;
 use crate::declare::manifest::kind::task::TaskSpec;
 use crate::tell::web::api::task::TaskStatus;
-use crate::tell::web::{WebState, api_router};
+use crate::tell::web::{WebState, api_router, is_api, no_api};
 
 use super::peer::Peer;
 use super::{lease, task};
@@ -59,6 +59,20 @@ pub fn router(state: ControlState) -> Router {
         .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
         .with_state(state)
         .merge(reading)
+        .fallback(nowhere)
+}
+
+/// What the socket does not answer.
+async fn nowhere(method: Method, uri: Uri) -> Response {
+    if is_api(uri.path()) {
+        return no_api(uri.path()).into_response();
+    }
+    let path = text::shorten(uri.path(), WORDS_MAX);
+    let detail = format!(
+        "this socket has no `{method} {path}`: the verbs of the command line stand under /v1, what can be read under \
+         /api/v1; GET /api/v1/openapi.json lists that"
+    );
+    problem(StatusCode::NOT_FOUND, "there is no such address", &detail)
 }
 
 /// An error as an RFC 9457 problem document.

@@ -27,6 +27,6 @@ pub mod server;
 pub mod state;
 pub mod view;
 
-pub use route::api_router;
+pub use route::{api_router, is_api, no_api};
 pub use server::{BindError, bind, serve};
 pub use state::{Explainer, LiveLogs, WebState};

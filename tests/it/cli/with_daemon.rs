@@ -55,6 +55,31 @@ fn lists_are_read_page_after_page_and_named_for_the_next_command() {
 }
 
 #[test]
+fn tasks_are_chosen_by_what_the_api_chooses_by_and_nothing_else_is() {
+    let task = json!({"id": "task-1", "state": "error", "capability": "ocr.pdf"});
+    let (context, daemon) = start(Answers::default().with("GET /api/v1/tasks", 200, list(&[task])));
+    let flags = ["--in-state", "error", "--capability", "ocr.pdf", "--runtime", "swap", "--tag", "in box"];
+    let ran = context.run(&[&["get", "tasks", "-o", "name", "--object", "task/scan"], &flags[..]].concat());
+    assert_eq!((ran.code, ran.out.as_str()), (0, "task-1\n"), "{}", ran.err);
+    let asked: Vec<String> = daemon.asked().into_iter().map(|(what, _)| what).collect();
+    let query = "state=error&capability=ocr.pdf&runtime=swap&tag=in%20box&object=Task%2Fscan&limit=200";
+    assert_eq!(asked, [format!("GET /api/v1/tasks?{query}")]);
+
+    for (wrong, told) in [
+        (&["get", "models", "--runtime", "swap"][..], "arcology get tasks --runtime swap"),
+        (&["get", "drift", "--in-state", "done", "--tag", "a"], "arcology get tasks --in-state done --tag a"),
+        (&["get", "task", "task-1", "--tag", "a"], "`task-1` is one already"),
+        (&["get", "tasks", "--in-state", "finished"], "queued, blocked, running, done, error, cancelled"),
+        (&["get", "tasks", "--object", "scan"], "KIND/NAME"),
+    ] {
+        let ran = context.run(wrong);
+        assert_eq!((ran.code, ran.out.as_str()), (2, ""), "{wrong:?}: {}", ran.err);
+        assert!(ran.err.contains(told), "{wrong:?}: {}", ran.err);
+    }
+    assert_eq!(daemon.asked().len(), 1, "what makes no sense is not asked for");
+}
+
+#[test]
 fn a_thing_that_is_not_there_leaves_with_1_and_the_nearest_name() {
     let row = json!({"kind": "Loadout", "name": "desk"});
     let (context, _daemon) = start(Answers::default().with("GET /api/v1/drift", 200, list(&[row])));
@@ -158,6 +183,25 @@ fn why_tells_sentences_about_an_object() {
     let audit: Vec<String> =
         daemon.asked().into_iter().map(|(what, _)| what).filter(|it| it.contains("audit")).collect();
     assert_eq!(audit, ["GET /api/v1/audit?object=Loadout%2Fdesk&limit=10"]);
+}
+
+#[test]
+fn a_program_that_does_not_start_leaves_as_in_a_shell_and_the_gpu_is_given_back() {
+    let lease = json!({"id": "lease-1", "gpus": ["desk/gpu0"], "granted": true});
+    let answers =
+        Answers::default().with("POST /v1/leases", 201, lease).with("POST /v1/leases/lease-1/release", 200, json!({}));
+    let (context, daemon) = start(answers);
+    context.write("notes.txt", "no program");
+    for (program, code, told) in [
+        ("/no/such/program", 127, "error: there is no such program\n  at: /no/such/program\n"),
+        ("arcology-has-no-such-program", 127, "there is no such program"),
+        ("./notes.txt", 126, "error: it cannot be started: "),
+    ] {
+        let ran = context.run(&["lease", "run", "--gpu", "desk/gpu0", "--purpose", "bench", "--", program]);
+        assert_eq!((ran.code, ran.out.as_str()), (code, ""), "{program}: {}", ran.err);
+        assert!(ran.err.contains(told), "{program}: {}", ran.err);
+        assert_eq!(daemon.asked().last().unwrap().0, "POST /v1/leases/lease-1/release", "{program}");
+    }
 }
 
 #[test]

@@ -126,7 +126,7 @@ async fn finish(store: &Store, model: &mut Model, n: u8, outcome: u8) {
     let (outcome, attempt, state) = match outcome {
         0 => (TaskOutcome::Done { model: Some("m1".to_owned()), artifacts: vec![] }, "done", TaskState::Done),
         1 => (TaskOutcome::Error(error.clone()), "error", TaskState::Error),
-        2 => (TaskOutcome::Cancelled, "cancelled", TaskState::Cancelled),
+        2 => (TaskOutcome::Cancelled(error.clone()), "cancelled", TaskState::Cancelled),
         3 => (TaskOutcome::Interrupted, "interrupted", TaskState::Queued),
         _ => (TaskOutcome::Requeue { why: why.clone(), error: Some(error.clone()) }, "error", TaskState::Queued),
     };
@@ -138,8 +138,8 @@ async fn finish(store: &Store, model: &mut Model, n: u8, outcome: u8) {
     row.state = state;
     match outcome {
         TaskOutcome::Done { model, .. } => row.model = model,
-        TaskOutcome::Error(_) => row.error = Some(error),
-        TaskOutcome::Cancelled | TaskOutcome::Interrupted => {}
+        TaskOutcome::Error(_) | TaskOutcome::Cancelled(_) => row.error = Some(error),
+        TaskOutcome::Interrupted => {}
         TaskOutcome::Requeue { .. } => row.why = Some(why),
     }
     if state.is_final() {

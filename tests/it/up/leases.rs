@@ -57,9 +57,14 @@ fn a_lease_without_a_sign_of_life_is_taken_back() {
     let id = lease["id"].as_str().unwrap().to_owned();
     let task = daemon.submit(&chat()).remove(0);
     daemon.until_task(&task, "is done once the lease has run out", |task| task["state"] == "done");
-    let told: Vec<String> =
-        daemon.audit().iter().filter(|row| row["object"] == id.as_str()).map(|row| row["result"].to_string()).collect();
-    assert_eq!(told.last().map(String::as_str), Some("\"expired\""), "{told:?}");
+    let audit = daemon.audit();
+    let told: Vec<(&Value, &Value)> =
+        audit.iter().filter(|row| row["object"] == id.as_str()).map(|row| (&row["result"], &row["reason"])).collect();
+    let why = "an evening of games by steam: no sign of life for 1s";
+    assert_eq!(told.last(), Some(&(&json!("expired"), &json!(why))), "{told:?}");
+    let log = daemon.log();
+    let lines: Vec<&str> = log.lines().filter(|line| line.contains(why)).collect();
+    assert!(matches!(lines[..], [line] if line.contains(&format!("warning: {id} is taken back: "))), "{log}");
     assert!(daemon.told("/v1/leases")["items"].as_array().unwrap().is_empty());
 }
 

@@ -300,7 +300,44 @@ fn committed_tasks_wait_for_each_other_by_name_across_edits_and_restarts() {
     let states: Vec<&str> =
         tasks["items"].as_array().unwrap().iter().filter_map(|task| task["state"].as_str()).collect();
     assert_eq!(states.iter().filter(|state| **state == "cancelled").count(), 1, "the old first: {tasks:#}");
+    let old = daemon.json("/api/v1/tasks?state=cancelled")["items"][0]["error"]["message"].clone();
+    let told = old.as_str().unwrap();
+    assert!(
+        told.starts_with("cancelled by arcology: Task/first was edited: ") && told.contains(" (revision "),
+        "{told}"
+    );
     assert!(!states.contains(&"error"), "{tasks:#}");
+}
+
+#[test]
+fn a_committed_task_that_is_edited_or_removed_while_it_runs_says_so_and_in_which_revision() {
+    let desk = Desk::new();
+    let chat = |name: &str, words: &str| {
+        format!(
+            "---\napiVersion: arcology/v1alpha1\nkind: Task\nmetadata: {{name: {name}}}\nspec: {{capability: \
+             text.generate, inputs: {{text: '{words}'}}}}\n"
+        )
+    };
+    desk.place.write("manifests/chats.yaml", &(chat("edited", "one") + &chat("removed", "two")));
+    desk.place.commit("Two chats");
+    let daemon = desk.up();
+    for key in ["Task/edited", "Task/removed"] {
+        daemon.until(key, "runs", |row| row["observed"] == "running");
+    }
+    desk.place.write("manifests/chats.yaml", &chat("edited", "other words"));
+    desk.place.commit("Another question, and one less");
+    let commit = desk.place.git(&["rev-parse", "HEAD"]);
+    let told = eventually("both are taken back", || {
+        let tasks = daemon.json("/api/v1/tasks?state=cancelled")["items"].as_array().unwrap().clone();
+        let mut told: Vec<String> = tasks.iter().map(|task| task["error"]["message"].to_string()).collect();
+        told.sort();
+        if told.len() == 2 { Ok(told) } else { Err(format!("{told:#?}")) }
+    });
+    let place = format!(" (revision main@{})", &commit[..12]);
+    for (told, part) in told.iter().zip(["Task/edited was edited: task-", "Task/removed is gone from Git"]) {
+        let begin = format!("\"cancelled by arcology: {part}");
+        assert!(told.starts_with(&begin) && told.contains(&place), "{told}");
+    }
 }
 
 #[test]

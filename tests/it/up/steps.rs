@@ -258,6 +258,21 @@ fn nothing_on_the_page_changes_anything() {
     }
 }
 
+#[test]
+fn an_address_that_the_socket_does_not_have_is_told_with_what_there_is() {
+    let (_place, daemon) = up();
+    for (path, part) in [
+        ("/v1/nowhere", "this socket has no `POST /v1/nowhere`"),
+        ("/", "GET /api/v1/openapi.json lists that"),
+        ("/api/v1/nowhere", "/api/v1/openapi.json lists what there is"),
+    ] {
+        let (status, problem) = daemon.call(path, &json!({}));
+        assert_eq!((status, &problem["status"]), (404, &json!(404)), "{path}: {problem:#}");
+        assert!(problem["title"].is_string() && problem["type"] == "about:blank", "{path}: {problem:#}");
+        assert!(problem["detail"].as_str().is_some_and(|detail| detail.contains(part)), "{path}: {problem:#}");
+    }
+}
+
 fn audit_of(daemon: &Daemon, verb: &str, object: &str) -> Vec<Value> {
     let rows = daemon.audit();
     rows.into_iter().filter(|row| row["verb"] == verb && row["object"] == object).collect()

@@ -174,7 +174,8 @@ async fn what_is_wrong_is_told_to_programs_as_a_problem_and_to_people_as_a_page(
         ("/api/v1/locks?state=gone", 400, "`state` is one of"),
         ("/api/v1/locks?cursor=t1", 400, "is not a cursor"),
         ("/api/v1/tasks/task-9/why", 404, "no task is called `task-9`"),
-        ("/api/v1/nowhere", 404, "there is no such page"),
+        ("/api/v1/nowhere", 404, "/api/v1/openapi.json lists what there is"),
+        ("/api/v2/tasks", 404, "there is no `/api/v2/tasks`"),
     ] {
         let answer = site.ask("GET", path, &["Accept: text/html"]).await;
         assert_eq!((answer.status, answer.header("content-type")), (status, "application/problem+json"), "{path}");

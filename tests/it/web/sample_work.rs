@@ -145,7 +145,7 @@ pub fn reasons() -> SchedulerView {
         why("VramFull", "needs 30.0 GB on desk/gpu0, 21.3 GB are free: 8.7 GB short", None),
         why("DiskFull", "needs 4.0 GB of disk on desk, 1.5 GB are free", None),
         why("Leased", "lease 7f (game night) has desk/gpu0 until 2026-11-21T10:10:00Z", Some(600)),
-        why("Paused", "default is paused or draining: nothing starts", None),
+        why("Paused", "Policy/default is draining: nothing starts", None),
         why("Priority", "4 tasks go first", None),
         why("Dependency", "waits for task-1", None),
         why("NotBefore", "not before 2026-11-21T18:00:00Z", Some(28_800)),

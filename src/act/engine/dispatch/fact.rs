@@ -7,6 +7,7 @@ use crate::decide::dispatch::{AttemptEnd, Record};
 use crate::decide::reconcile::TaskFact;
 use crate::decide::reconcile::inputs::TaskPhase;
 use crate::decide::scheduler::TaskSeq;
+use crate::remember::store::cancelled_words;
 use crate::remember::store::row::{TaskRow, TaskState};
 
 /// What a record says of a task; none for records about other things, or that change nothing a plan rests on.
@@ -21,15 +22,15 @@ pub fn of(record: &Record, at: Timestamp) -> Option<(TaskSeq, TaskFact)> {
             let fact = match end {
                 AttemptEnd::Done => fact(TaskPhase::Done, None),
                 AttemptEnd::Failed { message, .. } => fact(TaskPhase::Failed, Some(message.clone())),
-                AttemptEnd::Cancelled { by, .. } => fact(TaskPhase::Cancelled, Some(format!("cancelled by {by}"))),
+                AttemptEnd::Cancelled { by, reason } => fact(TaskPhase::Cancelled, Some(cancelled_words(by, reason))),
                 AttemptEnd::Interrupted { why, .. } => fact(TaskPhase::Waiting, Some(why.clone())),
                 AttemptEnd::Again { message, .. } => fact(TaskPhase::Waiting, Some(format!("{message}; tried again"))),
             };
             Some((*task, fact))
         }
         Record::Fail { task, message, .. } => Some((*task, fact(TaskPhase::Failed, Some(message.clone())))),
-        Record::Cancel { task, by, .. } => {
-            Some((*task, fact(TaskPhase::Cancelled, Some(format!("cancelled by {by}")))))
+        Record::Cancel { task, by, reason, .. } => {
+            Some((*task, fact(TaskPhase::Cancelled, Some(cancelled_words(by, reason)))))
         }
         Record::Reroute { .. }
         | Record::Begin { .. }

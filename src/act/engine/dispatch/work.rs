@@ -16,6 +16,7 @@ use super::super::carry_out;
 use super::super::shared::Shared;
 use super::effect::{self, Stop};
 use super::inbox::{Message, Refusal};
+use super::lessees::Lessees;
 use super::pen::{Line, Pad, Sheet};
 use super::waiters::Waiters;
 use super::{fact, view};
@@ -34,6 +35,8 @@ pub struct Parts {
     pub ops: Vec<Op>,
     /// The committed Tasks that unfinished tasks come from.
     pub objects: HashMap<TaskSeq, ObjectKey>,
+    /// Whose leases are not over.
+    pub lessees: Lessees,
     pub inbox: mpsc::UnboundedReceiver<Message>,
     pub pen: mpsc::UnboundedSender<Sheet>,
 }
@@ -47,6 +50,7 @@ struct Work {
     /// What attempts leave, until their end is written.
     left: HashMap<TaskSeq, Yield>,
     objects: HashMap<TaskSeq, ObjectKey>,
+    lessees: Lessees,
     claims: HashMap<ClaimId, oneshot::Sender<Result<ClaimId, Hold>>>,
     waiters: Waiters,
     pad: Pad,
@@ -60,7 +64,7 @@ struct Work {
 
 /// Works until shutdown, then until running attempts have ended and what they left is written, within limits.
 pub async fn run(shared: Arc<Shared>, parts: Parts) {
-    let Parts { core, ops, objects, mut inbox, pen } = parts;
+    let Parts { core, ops, objects, lessees, mut inbox, pen } = parts;
     let mut work = Work {
         shared: Arc::clone(&shared),
         core,
@@ -68,6 +72,7 @@ pub async fn run(shared: Arc<Shared>, parts: Parts) {
         runs: HashMap::new(),
         left: HashMap::new(),
         objects,
+        lessees,
         claims: HashMap::new(),
         waiters: Waiters::default(),
         pad: Pad::default(),
@@ -199,7 +204,12 @@ impl Work {
                 self.believe(record);
                 self.apply(Input::Written(id));
             }
-            Err(why) => self.apply(Input::NotWritten(id, why)),
+            Err(why) => {
+                if let Record::LeaseAsked { lease, .. } = record {
+                    self.lessees.over(&lease.id);
+                }
+                self.apply(Input::NotWritten(id, why));
+            }
         }
     }
 
@@ -207,6 +217,9 @@ impl Work {
     fn believe(&mut self, record: &Record) {
         if let Record::End { task, .. } = record {
             self.left.remove(task);
+        }
+        if let (Some(why), Record::LeaseEnded { id, .. }) = (self.lessees.why_taken_back(record), record) {
+            tracing::warn!("{id} is taken back: {why}");
         }
         let (task, fact) = match fact::of(record, self.shared.now()) {
             Some(found) => found,
@@ -255,7 +268,10 @@ impl Work {
                     }
                 }
                 Op::LeaseGranted { id } => self.waiters.granted(&id),
-                Op::LeaseOver { id } => self.waiters.lease_over(&id),
+                Op::LeaseOver { id } => {
+                    self.lessees.over(&id);
+                    self.waiters.lease_over(&id);
+                }
             }
         }
     }
@@ -268,7 +284,11 @@ impl Work {
         if let Record::Start { task, .. } | Record::Fail { task, .. } | Record::Cancel { task, .. } = &record {
             self.pad.forget(task.0);
         }
-        let stamp = Stamp { at: self.shared.now(), revision: self.shared.revision_text() };
+        if let Record::LeaseAsked { lease, .. } = &record {
+            self.lessees.asked(lease);
+        }
+        let because = self.lessees.why_taken_back(&record);
+        let stamp = Stamp { at: self.shared.now(), revision: self.shared.revision_text(), because };
         self.writing += 1;
         // The pen outlives this loop: it ends when this end is dropped.
         drop(self.pen.send(Sheet::Record(Box::new(Line { id, record, left, stamp }))));
@@ -345,7 +365,9 @@ impl Work {
                 let Some(usual_ms) = self.core.lease_ttl_ms(&id) else {
                     return drop(reply.send(Err(no_lease(&id))));
                 };
-                self.apply(Input::LeaseRenew { id, ttl_ms: ttl_ms.unwrap_or(usual_ms) });
+                let ttl_ms = ttl_ms.unwrap_or(usual_ms);
+                self.lessees.renewed(&id, ttl_ms);
+                self.apply(Input::LeaseRenew { id, ttl_ms });
                 drop(reply.send(Ok(())));
             }
             LeaseAsk::Release { id, by, reply } => {

@@ -175,12 +175,21 @@ fn runtimes_that_are_not_seen_paused_hosts_and_what_clears_it() {
     let reason = desk.state.why(task, desk.now).unwrap();
     assert_eq!(reason.word(), "RuntimeDown");
     assert_eq!(started(&desk.seen("cpu", &[])), [task.0]);
-    for change in [(true, false), (false, true)] {
+    for (change, told, cure) in [
+        ((true, false), "Policy/default is paused: nothing starts", "`paused: false` in Policy/default"),
+        ((false, true), "Policy/default is draining: nothing starts", "`draining: false` in Policy/default"),
+        (
+            (true, true),
+            "Policy/default is paused, and draining too: nothing starts",
+            "`paused: false` and `draining: false` in Policy/default",
+        ),
+    ] {
         let mut desk = Desk::new(|_| {});
         desk.policy(|policy| (policy.paused, policy.draining) = change);
         let (task, _) = desk.submit("audio.tts", |_| {});
-        let reason = Reason::Paused { policy: "Policy/default".into() };
-        assert_eq!(desk.state.why(task, desk.now), Some(reason));
+        let explanation = desk.state.explain(task, desk.now).unwrap();
+        assert_eq!((explanation.why.reason, explanation.why.message.as_str()), ("Paused", told));
+        assert_eq!(explanation.sooner.as_deref(), Some(cure));
         let decisions = desk.policy(|policy| (policy.paused, policy.draining) = (false, false));
         assert_eq!(started(&decisions), [task.0]);
     }

@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use crate::core::{Kind, Timestamp};
+use crate::core::{Kind, Name, ObjectKey, Timestamp};
+use crate::remember::store::row::TaskState;
 use crate::tell::cli::args::Global;
 use crate::tell::cli::client::{Client, encode_segment};
 use crate::tell::cli::failure::{Exit, Failure, Outcome};
@@ -24,6 +25,8 @@ const WATCH_EVERY: Duration = Duration::from_secs(2);
   arcology get loadouts
   arcology get loadout desk -o yaml
   arcology get tasks --watch
+  arcology get tasks --in-state error --capability text.summarize --tag inbox
+  arcology get tasks --object Task/read-the-letters
   arcology get artifacts -o json | jq '.[].path'
   arcology get drift
 
@@ -44,6 +47,52 @@ pub struct Args {
     /// The most items to list, the newest first
     #[arg(long, value_name = "N", default_value_t = 200, value_parser = clap::value_parser!(u32).range(1..))]
     limit: u32,
+    #[command(flatten)]
+    wanted: Wanted,
+}
+
+/// Which tasks are wanted; what is not said does not matter.
+#[derive(Debug, Default, clap::Args)]
+#[command(next_help_heading = "Which tasks")]
+struct Wanted {
+    /// Only tasks in this state
+    // Not `--state`: that is the state directory, for every verb.
+    #[arg(long, value_name = "STATE", value_parser = TaskState::ALL.map(TaskState::as_str))]
+    in_state: Option<String>,
+    /// Only tasks of this capability
+    #[arg(long, value_name = "CAPABILITY")]
+    capability: Option<String>,
+    /// Only tasks that run or ran there
+    #[arg(long, value_name = "RUNTIME", value_parser = name)]
+    runtime: Option<Name>,
+    /// Only tasks with this tag
+    #[arg(long, value_name = "TAG")]
+    tag: Option<String>,
+    /// Only tasks that this committed object asked for
+    #[arg(long, value_name = "KIND/NAME", value_parser = object)]
+    object: Option<ObjectKey>,
+}
+
+impl Wanted {
+    /// The flags that are given, without their dashes, what the API calls them, and their values.
+    fn given(&self) -> Vec<(&'static str, &'static str, String)> {
+        let all = [
+            ("in-state", "state", self.in_state.clone()),
+            ("capability", "capability", self.capability.clone()),
+            ("runtime", "runtime", self.runtime.as_ref().map(ToString::to_string)),
+            ("tag", "tag", self.tag.clone()),
+            ("object", "object", self.object.as_ref().map(ToString::to_string)),
+        ];
+        all.into_iter().filter_map(|(flag, key, value)| Some((flag, key, value?))).collect()
+    }
+}
+
+fn name(text: &str) -> Result<Name, String> {
+    Name::new(text).map_err(|error| error.to_string())
+}
+
+fn object(text: &str) -> Result<ObjectKey, String> {
+    ObjectKey::parse(text).ok_or_else(|| "not of the form KIND/NAME, such as Task/read-the-letters".to_owned())
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
@@ -93,9 +142,25 @@ fn parse_subject(text: &str) -> Result<Subject, String> {
 }
 
 pub fn run(args: &Args, global: &Global, ui: &mut Ui) -> Outcome {
+    only_for_tasks(args)?;
     let fetched = Client::find(global).and_then(|client| watch(args, &client, ui));
     // The published codes of this verb are 0 and 1: nothing can be found where no daemon answers.
     fetched.map_err(|failure| if failure.exit == Exit::NoDaemon { failure.exit(Exit::Problem) } else { failure })
+}
+
+/// A filter that would be passed over in silence is an error.
+fn only_for_tasks(args: &Args) -> Outcome<()> {
+    let given = args.wanted.given();
+    let Some((flag, ..)) = given.first() else { return Ok(()) };
+    let why = match (args.subject, &args.name) {
+        (Subject::Tasks, None) => return Ok(()),
+        (Subject::Tasks, Some(name)) => format!("--{flag} chooses among tasks, and `{name}` is one already"),
+        (Subject::Kind(_) | Subject::Artifacts | Subject::Drift | Subject::Audit, _) => {
+            format!("--{flag} chooses among tasks, not among anything else")
+        }
+    };
+    let flags: String = given.iter().map(|(flag, _, value)| format!(" --{flag} {value}")).collect();
+    Err(Failure::usage(why).hint(format!("arcology get tasks{flags}")))
 }
 
 fn watch(args: &Args, client: &Client, ui: &mut Ui) -> Outcome {
@@ -119,18 +184,20 @@ fn watch(args: &Args, client: &Client, ui: &mut Ui) -> Outcome {
 fn fetch(args: &Args, client: &Client) -> Outcome<(Vec<Value>, Timestamp)> {
     let items = match &args.name {
         Some(name) => vec![one(args.subject, name, client)?],
-        None => many(args.subject, usize::try_from(args.limit).unwrap_or(usize::MAX), client)?,
+        None => many(args.subject, &args.wanted, usize::try_from(args.limit).unwrap_or(usize::MAX), client)?,
     };
     let now = items.iter().find_map(|item| read::time(item, "generated_at")).unwrap_or_else(Timestamp::now);
     Ok((items, now))
 }
 
-fn many(subject: Subject, limit: usize, client: &Client) -> Outcome<Vec<Value>> {
+fn many(subject: Subject, wanted: &Wanted, limit: usize, client: &Client) -> Outcome<Vec<Value>> {
+    let given = wanted.given();
+    let query: Vec<(&str, &str)> = given.iter().map(|(_, key, value)| (*key, value.as_str())).collect();
     match subject {
         Subject::Kind(Kind::Runtime) => client.list("/api/v1/runtimes", &[], limit),
         Subject::Kind(Kind::Model) => client.list("/api/v1/models", &[], limit),
         Subject::Kind(kind) => client.list("/api/v1/drift", &[("kind", kind.as_str())], limit),
-        Subject::Tasks => client.list("/api/v1/tasks", &[], limit),
+        Subject::Tasks => client.list("/api/v1/tasks", &query, limit),
         Subject::Artifacts => client.list("/api/v1/artifacts", &[], limit),
         Subject::Drift => client.list("/api/v1/drift", &[], limit),
         Subject::Audit => client.list("/api/v1/audit", &[], limit),
@@ -154,7 +221,7 @@ fn one(subject: Subject, name: &str, client: &Client) -> Outcome<Value> {
         return Ok(found);
     }
     let failure = Failure::new(format!("there is no {} called `{name}`", singular(subject)));
-    let others = many(subject, 1_000, client).unwrap_or_default();
+    let others = many(subject, &Wanted::default(), 1_000, client).unwrap_or_default();
     let names: Vec<String> = others.iter().filter_map(|item| name_of(subject, item)).collect();
     let short = names.iter().map(|name| name.rsplit('/').next().unwrap_or(name));
     Err(failure.did_you_mean(name, short).hint(format!("to see what there is: arcology get {}", singular(subject))))

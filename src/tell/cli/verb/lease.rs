@@ -18,6 +18,9 @@ const WAIT_S: u64 = 10;
 const LOOK_EVERY: Duration = Duration::from_millis(100);
 /// What a shell says of a program that a signal ended: this and the signal's number.
 const SIGNALLED: i32 = 128;
+/// What a shell leaves with when a program is not found, and when there is one that cannot be started.
+const NOT_FOUND: u8 = 127;
+const NOT_STARTED: u8 = 126;
 
 /// Take a GPU for another program
 #[derive(Debug, clap::Args)]
@@ -37,6 +40,9 @@ pub struct Args {
 #[derive(Debug, clap::Subcommand)]
 enum What {
     /// Hold a GPU while a program runs, and leave with what it leaves with
+    #[command(after_help = "The GPU is given back when the program ends, however it ends.
+Exit codes: the program's own, 128 and the signal's number when a signal ended it; 126 when it cannot be started, 127 when it is
+not found, as shells say it. Without a lease: 1 not granted or no daemon, 2 usage.")]
     Run {
         #[command(flatten)]
         wish: Wish,
@@ -288,7 +294,7 @@ fn hold_while(client: &Client, wish: &Wish, command: &[std::ffi::OsString], ui: 
     let spawned = Command::new(program).args(arguments).env("ARCOLOGY_LEASE", &id).spawn();
     let ended = match spawned {
         Ok(child) => to_its_end(client, &id, wish.ttl, child, &mut deaf, ui),
-        Err(error) => Err(Failure::new(format!("it cannot be started: {error}")).at(program.to_string_lossy())),
+        Err(error) => Err(unstarted(&error).at(program.to_string_lossy())),
     };
     let released = release(client, &id);
     drop(deaf);
@@ -330,6 +336,15 @@ fn to_its_end(
             Err(_) => {}
         }
     }
+}
+
+/// As a shell says it: a script can tell a program that is missing from one that failed.
+fn unstarted(error: &std::io::Error) -> Failure {
+    if error.kind() == std::io::ErrorKind::NotFound {
+        let failure = Failure::new("there is no such program").detail(error).exit(Exit::Program(NOT_FOUND));
+        return failure.hint("name it by its path, or one that PATH leads to");
+    }
+    Failure::new(format!("it cannot be started: {error}")).exit(Exit::Program(NOT_STARTED))
 }
 
 /// As a shell says it.

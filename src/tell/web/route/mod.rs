@@ -8,13 +8,19 @@ mod probe;
 mod raw;
 
 use axum::Router;
+use axum::http::Uri;
 use axum::routing::get;
 use tokio_util::sync::CancellationToken;
+
+use crate::core::text::{nearest, shorten};
 
 use super::problem::Problem;
 use super::state::WebState;
 
 pub use api::{PATHS as API_PATHS, router as api_router};
+
+/// The most characters that are repeated of a path that there is not.
+const PATH_CHARS_MAX: usize = 200;
 
 /// The pages and what belongs to them. Event streams end with `shutdown`.
 pub fn pages(state: WebState, shutdown: CancellationToken) -> Router {
@@ -44,6 +50,27 @@ pub fn pages(state: WebState, shutdown: CancellationToken) -> Router {
 }
 
 /// What is not served.
-pub async fn nowhere() -> Problem {
+pub async fn nowhere(uri: Uri) -> Problem {
+    if is_api(uri.path()) {
+        return no_api(uri.path());
+    }
     Problem::not_found("there is no such page in this version").help("everything there is can be reached from /")
+}
+
+/// Whether whoever asks for this path means the JSON API.
+#[must_use]
+pub fn is_api(path: &str) -> bool {
+    path == "/api" || path.starts_with("/api/")
+}
+
+/// An address of the JSON API that there is not.
+#[must_use]
+pub fn no_api(path: &str) -> Problem {
+    let shown = shorten(path, PATH_CHARS_MAX);
+    let problem =
+        Problem::not_found(format!("there is no `{shown}` in this version; /api/v1/openapi.json lists what there is"));
+    match nearest(path, API_PATHS.iter().copied()) {
+        Some(near) => problem.help(format!("did you mean `{near}`?")),
+        None => problem.help("GET /api/v1/openapi.json"),
+    }
 }
