@@ -1,7 +1,8 @@
 //! A sorted set of places in the order of work, which also tells how many stand before one.
 //!
 //! Chunks of at most [`CHUNK_MAX`] keys: the chunk is found by bisection, and what is moved inside it is a few cache lines.
-//! Counting what stands before a key adds up the chunks before it. Every submission counts in all lanes of a GPU, most of
+//! Counting what stands before a key takes the chunks before it from a tree of sums, so that a queue of millions costs a few steps
+//! more than one of thousands (Fenwick, Software: Practice and Experience 24(3), 1994). Every submission counts in all lanes of a GPU, most of
 //! which are in no cache, so a search reads as few keys as it can: the ends of a chunk stand beside it, and the place between
 //! them is guessed before it is looked for (interpolation search; Perl, Itai and Avni, Communications of the ACM 21(7), 1978).
 
@@ -18,6 +19,8 @@ const NEAR: usize = 4;
 #[derive(Clone, Debug, Default)]
 pub(super) struct Queue {
     chunks: VecDeque<Chunk>,
+    /// At `n`: how many keys are in the last chunks up to the one with number `n`, as many as the lowest set bit of `n + 1` says.
+    sums: Vec<usize>,
     len: usize,
 }
 
@@ -145,6 +148,7 @@ impl Queue {
         let Some(at) = self.chunk_of(key) else {
             self.chunks.push_back(Chunk::of(key));
             self.len = 1;
+            self.add_up();
             return true;
         };
         let chunk = &mut self.chunks[at];
@@ -152,7 +156,10 @@ impl Queue {
         self.len += 1;
         if chunk.keys.len() < CHUNK_MAX {
             chunk.insert(place, key);
-        } else if place == CHUNK_MAX {
+            self.for_sums_with(at, |sum| *sum += 1);
+            return true;
+        }
+        if place == CHUNK_MAX {
             // Keys mostly come at the end and leave at the front: a chunk at the end is left full.
             self.chunks.insert(at + 1, Chunk::of(key));
         } else {
@@ -163,6 +170,7 @@ impl Queue {
             }
             self.chunks.insert(at + 1, rest);
         }
+        self.add_up();
         true
     }
 
@@ -174,8 +182,41 @@ impl Queue {
         self.len -= 1;
         if chunk.remove(place) {
             self.chunks.remove(at);
+            self.add_up();
+        } else {
+            self.for_sums_with(at, |sum| *sum -= 1);
         }
         true
+    }
+
+    /// Makes all sums anew: there is a chunk more or less.
+    fn add_up(&mut self) {
+        self.sums.clear();
+        self.sums.extend(self.chunks.iter().map(|chunk| chunk.keys.len()));
+        for at in 0..self.sums.len() {
+            let sum = self.sums[at];
+            if let Some(next) = self.sums.get_mut(at | (at + 1)) {
+                *next += sum;
+            }
+        }
+    }
+
+    /// Every sum that counts the chunk with the number `at`.
+    fn for_sums_with(&mut self, mut at: usize, change: impl Fn(&mut usize)) {
+        while let Some(sum) = self.sums.get_mut(at) {
+            change(sum);
+            at |= at + 1;
+        }
+    }
+
+    /// How many keys the first chunks have, as many chunks as `count`.
+    fn in_first(&self, mut count: usize) -> usize {
+        let mut found = 0;
+        while count > 0 {
+            found += self.sums[count - 1];
+            count &= count - 1;
+        }
+        found
     }
 
     pub(super) fn contains(&self, key: Key) -> bool {
@@ -186,14 +227,7 @@ impl Queue {
     pub(super) fn before(&self, key: Key) -> usize {
         let Some(at) = self.chunk_of(key) else { return 0 };
         let inside = self.chunks[at].place(key).unwrap_or_else(|place| place);
-        let sum_of =
-            |chunks: std::collections::vec_deque::Iter<'_, Chunk>| -> usize { chunks.map(|it| it.keys.len()).sum() };
-        // From the nearer end.
-        if at * 2 > self.chunks.len() {
-            self.len - sum_of(self.chunks.range(at..)) + inside
-        } else {
-            sum_of(self.chunks.range(..at)) + inside
-        }
+        self.in_first(at) + inside
     }
 }
 
