@@ -15,6 +15,8 @@ use super::table::RuntimeIx;
 
 /// Bytes in a GB, as in manifests. Space is counted in thousandths of it.
 const GB: u64 = 1 << 30;
+/// No disk holds more, in thousandths of a GB: whatever a task says, the sum over all that run is a number.
+const MOST_MB: u64 = 1 << 44;
 
 /// Disk space that is counted on for a run.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -50,7 +52,7 @@ impl State {
     pub(super) fn expected_mb(&self, line: LineIx) -> u64 {
         let line = &self.lines[line];
         let usual = self.durations.usual_size(&line.capability).unwrap_or(0);
-        line.key.output_mb.max(usual.saturating_mul(1_000).div_ceil(GB))
+        line.key.output_mb.max(usual.saturating_mul(1_000).div_ceil(GB)).min(MOST_MB)
     }
 
     /// Why a runtime's host has no room for `output_mb`.

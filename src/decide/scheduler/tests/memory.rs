@@ -286,6 +286,20 @@ fn what_recent_runs_put_out_is_expected_of_the_next_ones_and_counted_on_while_th
 }
 
 #[test]
+fn however_much_tasks_say_that_they_put_out_it_can_be_added_up() {
+    let mut desk = Desk::new(|_| {});
+    let endless = |request: &mut Request| request.output_gb = Some(f64::MAX);
+    let tasks = [desk.submit("audio.tts", endless).0, desk.submit("audio.tts", endless).0];
+    desk.apply(Event::Disk { host: name("desk"), free_gb: Some(1.0) });
+    let (third, _) = desk.submit("audio.tts", endless);
+    assert_eq!(desk.why(third), "DiskFull");
+    for task in tasks {
+        desk.done(task);
+    }
+    desk.state.check().unwrap();
+}
+
+#[test]
 fn a_measured_size_that_can_never_fit_ends_the_wait() {
     let mut desk = Desk::new(|_| {});
     desk.apply(Event::ForeignUse { gpu: gpu0(), gb: Some(20.0) });
